@@ -5,18 +5,18 @@ type Code string
 
 // The codes of glovebox:host/v1.
 const (
-	CodeDenied      Code = "denied"       // not granted
-	CodePhase       Code = "phase"        // not now: the guest is initialising
-	CodeInvalid     Code = "invalid"      // a bad argument
-	CodeNotFound    Code = "not_found"    //
-	CodeConflict    Code = "conflict"     // a condition such as if_match does not hold
-	CodeTooLarge    Code = "too_large"    // over a size limit
-	CodeQuota       Code = "quota"        // over a count or storage limit
-	CodeTimeout     Code = "timeout"      //
-	CodeNetwork     Code = "network"      // the peer could not be reached or broke off
-	CodeUnavailable Code = "unavailable"  // this host does not offer it
-	CodeNeedsHuman  Code = "needs_human"  // nobody is there to answer
-	CodeInternal    Code = "internal"     //
+	CodeDenied      Code = "denied"      // not granted
+	CodePhase       Code = "phase"       // not now: the guest is initialising
+	CodeInvalid     Code = "invalid"     // a bad argument
+	CodeNotFound    Code = "not_found"   //
+	CodeConflict    Code = "conflict"    // a condition such as if_match does not hold
+	CodeTooLarge    Code = "too_large"   // over a size limit
+	CodeQuota       Code = "quota"       // over a count or storage limit
+	CodeTimeout     Code = "timeout"     //
+	CodeNetwork     Code = "network"     // the peer could not be reached or broke off
+	CodeUnavailable Code = "unavailable" // this host does not offer it
+	CodeNeedsHuman  Code = "needs_human" // nobody is there to answer
+	CodeInternal    Code = "internal"    //
 )
 
 // Problem is a soft refusal or failure that guest, model, audit and operator all

@@ -22,6 +22,7 @@ type HTTPRight struct {
 	Paths       []string      `json:"paths"`              // * = one segment, ** = the rest; empty = none
 	Auth        SecretName    `json:"auth,omitempty"`     // injected when the guest names it
 	MaxResponse int64         `json:"max_response,omitempty"`
+	Bound       bool          `json:"bound,omitempty"` // made by Bind from an argument: a hop to https or to or from www. on the same host is admitted
 	Rule        string        `json:"rule"`
 }
 
