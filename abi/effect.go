@@ -122,10 +122,10 @@ func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 // Descriptor tells the gate what a call of one tool means. It is data, covered by
 // the signature of the skill; an operator may raise it and nobody may lower it.
 type Descriptor struct {
-	Name       ToolName        `json:"name"`
-	Effect     Effect          `json:"effect,omitempty"`
-	Args       map[string]Role `json:"args,omitempty"`       // an argument that is not listed is control
-	Recipients []string        `json:"recipients,omitempty"` // JSON Pointers into the arguments that name who receives bytes
+	Name       ToolName        `yaml:"name,required" json:"name"`
+	Effect     Effect          `yaml:"effect" json:"effect,omitzero"`
+	Args       map[string]Role `yaml:"args" json:"args,omitempty"`             // an argument that is not listed is control
+	Recipients []string        `yaml:"recipients" json:"recipients,omitempty"` // JSON Pointers into the arguments that name who receives bytes
 }
 
 // Role returns the role of the argument name; undeclared means control.

@@ -4,6 +4,7 @@ package abi
 // request, the operator's grant and the global policy, computed by Effective. The
 // zero value grants nothing. A field named Rule cites where a right was written.
 type Rights struct {
+	Granted bool              `json:"granted"` // a grant that holds names the agent: the skill's tools may be called
 	HTTP    []HTTPRight       `json:"http,omitempty"`
 	Secrets []SecretRight     `json:"secrets,omitempty"`
 	Files   []FileRight       `json:"files,omitempty"`
@@ -58,7 +59,7 @@ type Injection struct {
 // FileRight maps one mount of the guest's namespace to a folder of the host.
 type FileRight struct {
 	Mount    string `json:"mount"` // absolute in the guest's namespace, one segment
-	Host     string `json:"-"`     // absolute host path; never shown to a guest
+	Host     string `json:"-"`     // absolute host path, or workspace:NAME until the host resolves it; never shown to a guest
 	Write    bool   `json:"write,omitempty"`
 	MaxBytes int64  `json:"max_bytes,omitempty"` // bytes stored below the mount
 	Rule     string `json:"rule"`

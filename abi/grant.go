@@ -1,0 +1,77 @@
+package abi
+
+// Grant is what the operator decides for one skill (grants/NAME.yaml). The zero
+// value grants nothing.
+type Grant struct {
+	Schema    string            `yaml:"schema,required" json:"schema"`
+	Skill     SkillName         `yaml:"skill,required" json:"skill"`
+	Draft     bool              `yaml:"draft" json:"draft,omitempty"` // written by an importer, not yet confirmed: grants nothing
+	Publisher *Publisher        `yaml:"publisher" json:"publisher,omitempty"`
+	Pin       *Pin              `yaml:"pin" json:"pin,omitempty"`
+	Allow     Allow             `yaml:"allow" json:"allow,omitzero"`
+	Config    map[string]string `yaml:"config" json:"config,omitempty"`
+	Agents    []AgentID         `yaml:"agents" json:"agents,omitempty"` // empty = no agent
+	Limits    LimitsRequest     `yaml:"limits" json:"limits,omitzero"`
+	Expires   Date              `yaml:"expires" json:"expires,omitzero"` // the last day on which the grant holds, UTC
+
+	pos Positions
+}
+
+// Publisher names who must have signed the skill. Refused by this build, which
+// verifies no signatures.
+type Publisher struct {
+	Issuer   string `yaml:"issuer" json:"issuer,omitempty"`
+	Identity string `yaml:"identity" json:"identity,omitempty"`
+}
+
+// Pin voids the grant for any other skill than the one that was looked at. Exactly
+// one field is set.
+type Pin struct {
+	SHA256  string `yaml:"sha256" json:"sha256,omitempty"`   // hex digest of skill.manifest.json
+	Version string `yaml:"version" json:"version,omitempty"` // comparisons joined by spaces, such as ">=1.4.0 <2.0.0"
+}
+
+// Allow lists what is granted, by capability.
+type Allow struct {
+	HTTP    []HTTPGrant   `yaml:"http" json:"http,omitempty"`
+	Secrets []SecretGrant `yaml:"secrets" json:"secrets,omitempty"`
+	Files   []FileGrant   `yaml:"files" json:"files,omitempty"`
+	KV      *KVGrant      `yaml:"kv" json:"kv,omitempty"`
+	Human   bool          `yaml:"human" json:"human,omitempty"`
+}
+
+// HTTPGrant admits requests; see HTTPNeed.
+type HTTPGrant struct {
+	Origin      OriginPattern `yaml:"origin" json:"origin,omitempty"`
+	Argument    string        `yaml:"argument" json:"argument,omitempty"`
+	Methods     []string      `yaml:"methods,required" json:"methods"`
+	Paths       []string      `yaml:"paths,required" json:"paths"`
+	MaxResponse Size          `yaml:"max_response" json:"max_response,omitempty"`
+}
+
+// SecretGrant binds the author's name of a secret to a stored one.
+type SecretGrant struct {
+	Name SecretName `yaml:"name,required" json:"name"`
+	From string     `yaml:"from,required" json:"from"` // "store:NAME"
+}
+
+// FileGrant gives a mount its folder: "workspace:NAME", which is a folder of the
+// agent's own workspace, or an absolute path of the host.
+type FileGrant struct {
+	Mount    string `yaml:"mount,required" json:"mount"`
+	Host     string `yaml:"host,required" json:"host"`
+	Access   Access `yaml:"access,required" json:"access"`
+	MaxBytes Size   `yaml:"max_bytes" json:"max_bytes,omitempty"`
+}
+
+// KVGrant admits the key-value store.
+type KVGrant struct {
+	MaxBytes Size `yaml:"max_bytes,required" json:"max_bytes"`
+}
+
+// GlobalPolicy is what the operator sets for all skills. The zero value opens no
+// private address and caps limits at MaxLimits.
+type GlobalPolicy struct {
+	Limits         LimitsRequest `yaml:"limits" json:"limits,omitzero"`
+	PrivateOrigins []Origin      `yaml:"private_origins" json:"private_origins,omitempty"` // exact origins on special-purpose addresses
+}
