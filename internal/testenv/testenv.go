@@ -1,0 +1,47 @@
+// Package testenv makes skipped tests visible: a test that lacks a real part skips
+// on a developer's machine and fails where GLOVEBOX_TEST_REQUIRE names that part.
+package testenv
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Need skips t when probe says that the host lacks what, and fails t when the
+// comma-separated list in GLOVEBOX_TEST_REQUIRE holds what.
+func Need(t testing.TB, what string, probe func() error) {
+	t.Helper()
+	err := probe()
+	switch {
+	case err == nil:
+	case slices.Contains(strings.Split(os.Getenv("GLOVEBOX_TEST_REQUIRE"), ","), what):
+		t.Fatalf("%s is required here: %v", what, err)
+	default:
+		t.Skipf("needs %s: %v", what, err)
+	}
+}
+
+// Program returns a probe that looks for a program on PATH.
+func Program(name string) func() error {
+	return func() error {
+		if _, err := exec.LookPath(name); err != nil {
+			return fmt.Errorf("%s is not installed: %w", name, err)
+		}
+		return nil
+	}
+}
+
+// Bwrap is the probe for a working bubblewrap with user namespaces: it runs
+// something inside, since a binary that is present may still be refused.
+func Bwrap() error {
+	cmd := exec.Command("bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib",
+		"--symlink", "usr/lib64", "/lib64", "--", "/usr/bin/true")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("bwrap does not work here: %w: %s", err, out)
+	}
+	return nil
+}
