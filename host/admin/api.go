@@ -1,0 +1,156 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Backend is what the API serves; host implements it. An error that is an *Error
+// reaches the client as it is; any other is logged and shown as internal.
+type Backend interface {
+	// Chat handles one message. It calls emit, if not nil, for each event in order,
+	// from one goroutine at a time.
+	Chat(ctx context.Context, req ChatRequest, emit func(Event)) (ChatReply, error)
+	Status(ctx context.Context) (Status, error)
+	Skills(ctx context.Context) ([]Skill, error)
+	Audit(ctx context.Context, n int) ([]AuditRecord, error)
+	Approvals(ctx context.Context) ([]Approval, error)
+	// Decide answers a pending approval once; a second answer is a conflict.
+	Decide(ctx context.Context, id string, approve bool) error
+	// Stop asks the daemon to end gracefully.
+	Stop(ctx context.Context) error
+}
+
+// ChatRequest is the body of POST /api/chat.
+type ChatRequest struct {
+	Message string `json:"message"`
+	Session string `json:"session,omitempty"` // default: a new one
+	Agent   string `json:"agent,omitempty"`   // default: the first of the configuration
+}
+
+// ChatReply answers POST /api/chat.
+type ChatReply struct {
+	Reply   string     `json:"reply"`
+	Session string     `json:"session"`
+	Agent   string     `json:"agent"`
+	Calls   []Call     `json:"calls"`
+	Audit   AuditRange `json:"audit"`
+}
+
+// AuditRange names the records that a message wrote, both ends included; other
+// messages may have records in between.
+type AuditRange struct {
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"`
+}
+
+// Call tells of one tool call.
+type Call struct {
+	ID         string          `json:"id"`
+	Tool       string          `json:"tool"` // skill.tool
+	Class      string          `json:"class"`
+	Arguments  json.RawMessage `json:"arguments,omitempty"`
+	Verdict    string          `json:"verdict"` // allow, ask or deny
+	Outcome    string          `json:"outcome"` // ok, error, denied
+	Text       string          `json:"text,omitempty"`
+	Denials    []Denial        `json:"denials"`
+	DurationMS float64         `json:"duration_ms"`
+}
+
+// Denial is one refusal of the gate or of a capability.
+type Denial struct {
+	Code       string `json:"code"`
+	Message    string `json:"message"`
+	Capability string `json:"capability,omitempty"`
+	Rule       string `json:"rule,omitempty"`
+	Hint       string `json:"hint,omitempty"`
+}
+
+// Event is one server-sent event of POST /api/chat: call, approval, progress,
+// reply or problem.
+type Event struct {
+	Name string
+	Data any
+}
+
+// Status answers GET /api/status.
+type Status struct {
+	Version   string    `json:"version"`
+	Started   time.Time `json:"started"`
+	UptimeS   float64   `json:"uptime_s"`
+	PID       int       `json:"pid"`
+	Address   string    `json:"address"`
+	State     string    `json:"state"`
+	Config    string    `json:"config,omitempty"`
+	Agents    []Agent   `json:"agents"`
+	Skills    int       `json:"skills"`
+	Pending   int       `json:"approvals_pending"`
+	Private   []string  `json:"private_origins"`
+	Audit     AuditHead `json:"audit"`
+	Confined  string    `json:"confinement"` // how the compiler child is confined
+	Warnings  []string  `json:"warnings"`
+	RSSBytes  int64     `json:"rss_bytes,omitempty"`
+	Goroutine int       `json:"goroutines"`
+}
+
+// AuditHead tells how far the audit log has come.
+type AuditHead struct {
+	Records uint64 `json:"records"`
+	OK      bool   `json:"writable"`
+}
+
+// Agent is one agent in Status.
+type Agent struct {
+	Name  string   `json:"name"`
+	Model string   `json:"model"`
+	Tools []string `json:"tools"`
+}
+
+// Skill is one entry of GET /api/skills.
+type Skill struct {
+	Name        string   `json:"name"`
+	Version     string   `json:"version,omitempty"`
+	Description string   `json:"description,omitempty"`
+	Dir         string   `json:"dir"`
+	Digest      string   `json:"digest,omitempty"`
+	State       string   `json:"state"` // ready, needs grant, refused
+	Why         string   `json:"why,omitempty"`
+	Hint        string   `json:"hint,omitempty"`
+	Grant       string   `json:"grant,omitempty"` // file
+	Tools       []Tool   `json:"tools"`
+	Agents      []string `json:"agents"`
+}
+
+// Tool is one tool of a Skill.
+type Tool struct {
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	Class       string `json:"class"`
+}
+
+// AuditRecord is one record of the log, as stored.
+type AuditRecord struct {
+	Seq   uint64    `json:"seq"`
+	Time  time.Time `json:"time"`
+	Event string    `json:"event"`
+	// Record is the whole canonical record.
+	Record json.RawMessage `json:"record"`
+}
+
+// Approval is one pending question to the operator.
+type Approval struct {
+	ID        string          `json:"id"`
+	Agent     string          `json:"agent"`
+	Session   string          `json:"session"`
+	Tool      string          `json:"tool"`
+	Class     string          `json:"class"`
+	Arguments json.RawMessage `json:"arguments"`
+	Question  string          `json:"question"`
+	Expires   time.Time       `json:"expires"`
+}
+
+// Decision is the body of POST /api/approvals/{id}.
+type Decision struct {
+	Decision string `json:"decision"` // approve or deny
+}

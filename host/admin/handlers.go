@@ -1,0 +1,230 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/labstack/echo/v4"
+)
+
+func health(c echo.Context) error { return c.JSON(http.StatusOK, map[string]string{"status": "ok"}) }
+
+// decode reads one JSON object strictly: a key that is not known, a second value, a
+// repeated key or deep nesting is an error, as is another content type.
+func decode(c echo.Context, into any) error {
+	r := c.Request()
+	if mt, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || mt != "application/json" {
+		return NewError(http.StatusUnsupportedMediaType, "the body must be application/json", "api/content-type", "send Content-Type: application/json")
+	}
+	data, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return NewError(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body exceeds %d bytes", tooLarge.Limit), "api/body", "")
+	}
+	if err != nil {
+		return NewError(http.StatusBadRequest, "the body could not be read", "api/body", "")
+	}
+	if !utf8.Valid(data) {
+		return NewError(http.StatusBadRequest, "the body is not valid UTF-8", "api/json", "")
+	}
+	if err := abi.CheckJSON(data, MaxDepth); err != nil {
+		return NewError(http.StatusBadRequest, "the body is not acceptable JSON: "+err.Error(), "api/json", "")
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return NewError(http.StatusBadRequest, "the body does not fit: "+strings.TrimPrefix(err.Error(), "json: "), "api/json", "")
+	}
+	return nil
+}
+
+func (s *Server) chat(c echo.Context) error {
+	var req ChatRequest
+	if err := decode(c, &req); err != nil {
+		return err
+	}
+	switch {
+	case strings.TrimSpace(req.Message) == "":
+		return NewError(http.StatusBadRequest, "message is empty", "api/chat", "")
+	case len(req.Message) > maxMessage:
+		return NewError(http.StatusRequestEntityTooLarge, fmt.Sprintf("message has %d bytes, more than %d", len(req.Message), maxMessage), "api/chat", "")
+	case len(req.Session) > maxSession || !printable(req.Session):
+		return NewError(http.StatusBadRequest, fmt.Sprintf("session is not a printable name of at most %d bytes", maxSession), "api/chat", "")
+	}
+	// The deadline of reading the request would end a long answer's context too.
+	if err := http.NewResponseController(c.Response()).SetReadDeadline(time.Time{}); err != nil {
+		s.log.Debug("no read deadline here", "err", err)
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), chatTime)
+	defer cancel()
+	if accepts(c.Request(), "text/event-stream") {
+		return s.stream(ctx, c, req)
+	}
+	reply, err := s.backend.Chat(ctx, req, nil)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, reply)
+}
+
+// stream answers with server-sent events and a heartbeat; the last one is reply or
+// problem.
+func (s *Server) stream(ctx context.Context, c echo.Context, req ChatRequest) error {
+	w := c.Response()
+	w.Header().Set(echo.HeaderContentType, "text/event-stream")
+	w.WriteHeader(http.StatusOK)
+	w.Flush()
+	out := &events{w: w}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(15 * time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				out.raw(": heartbeat\n\n")
+			}
+		}
+	})
+	reply, err := s.backend.Chat(ctx, req, out.emit)
+	close(done)
+	wg.Wait()
+	if err != nil {
+		out.emit(Event{"problem", s.problem(err)})
+		return nil
+	}
+	out.emit(Event{"reply", reply})
+	return nil
+}
+
+// events writes server-sent events; the mutex keeps a heartbeat out of an event.
+type events struct {
+	mu sync.Mutex // guards w and id
+	w  *echo.Response
+	id int
+}
+
+func (e *events) emit(ev Event) {
+	data, err := json.Marshal(ev.Data) // one line: JSON escapes line ends
+	if err != nil {
+		data = []byte(`{}`)
+	}
+	e.mu.Lock()
+	e.id++
+	id := e.id
+	e.mu.Unlock()
+	e.raw(fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", id, ev.Name, data))
+}
+
+func (e *events) raw(text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, err := io.WriteString(e.w, text); err == nil {
+		e.w.Flush()
+	}
+}
+
+func (s *Server) status(c echo.Context) error {
+	return answer(c, func(ctx context.Context) (any, error) { return s.backend.Status(ctx) })
+}
+
+func (s *Server) skills(c echo.Context) error {
+	return answer(c, func(ctx context.Context) (any, error) {
+		list, err := s.backend.Skills(ctx)
+		return map[string]any{"skills": notNil(list)}, err
+	})
+}
+
+func (s *Server) audit(c echo.Context) error {
+	n := 50
+	if q := c.QueryParam("n"); q != "" {
+		v, err := strconv.Atoi(q)
+		if err != nil || v < 1 || v > maxAuditOut {
+			return NewError(http.StatusBadRequest, fmt.Sprintf("n is %q, want 1 to %d", q, maxAuditOut), "api/audit", "")
+		}
+		n = v
+	}
+	return answer(c, func(ctx context.Context) (any, error) {
+		list, err := s.backend.Audit(ctx, n)
+		return map[string]any{"records": notNil(list)}, err
+	})
+}
+
+func (s *Server) approvals(c echo.Context) error {
+	return answer(c, func(ctx context.Context) (any, error) {
+		list, err := s.backend.Approvals(ctx)
+		return map[string]any{"approvals": notNil(list)}, err
+	})
+}
+
+func (s *Server) decide(c echo.Context) error {
+	var d Decision
+	if err := decode(c, &d); err != nil {
+		return err
+	}
+	if d.Decision != "approve" && d.Decision != "deny" {
+		return NewError(http.StatusBadRequest, fmt.Sprintf("decision is %q, want approve or deny", d.Decision), "api/approvals", "")
+	}
+	return answer(c, func(ctx context.Context) (any, error) {
+		id := c.Param("id")
+		return map[string]string{"id": id, "decision": d.Decision}, s.backend.Decide(ctx, id, d.Decision == "approve")
+	})
+}
+
+func (s *Server) stopDaemon(c echo.Context) error {
+	return answer(c, func(ctx context.Context) (any, error) {
+		return map[string]string{"status": "stopping"}, s.backend.Stop(ctx)
+	})
+}
+
+func answer(c echo.Context, f func(context.Context) (any, error)) error {
+	ctx, cancel := context.WithTimeout(c.Request().Context(), 30*time.Second)
+	defer cancel()
+	v, err := f(ctx)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, v)
+}
+
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func accepts(r *http.Request, want string) bool {
+	for _, v := range r.Header.Values("Accept") {
+		for part := range strings.SplitSeq(v, ",") {
+			if mt, _, err := mime.ParseMediaType(part); err == nil && mt == want {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func printable(s string) bool {
+	for _, r := range s {
+		if r < 0x21 || r > 0x7e {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,17 @@
+//go:build !unix
+
+package config
+
+import (
+	"errors"
+	"io/fs"
+)
+
+// Lock fails: without advisory locks two daemons could share one state.
+func (s *State) Lock() (release func() error, err error) {
+	return nil, errors.New("lock state folder: not supported on this system")
+}
+
+func owned(string, fs.FileInfo) error {
+	return errors.New("owner of the state folder cannot be checked on this system")
+}
