@@ -1,0 +1,161 @@
+// Package broker is the only way out of the daemon and the only holder of secrets: it
+// judges each request of a guest against its rights, dials only vetted addresses,
+// writes secrets into granted positions of requests to their bound origins, and takes
+// reflected values out of what comes back.
+//
+// A request is canonicalised once (abi.ParseURL) and what was judged is what is
+// dialled and sent. Names are resolved once; every answer is judged, the vetted
+// addresses are dialled directly, and the connected address is judged again by the
+// dialer. Connections are never kept: each request, and each hop of a redirect, has a
+// transport and a connection of its own, so that no pooled connection can skip the
+// judgement or carry one agent's credentials for another. That costs a handshake per
+// request and leaves nothing to prove about reuse. Proxy variables are not read.
+package broker
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/redact"
+)
+
+// Config says what a Broker may reach. The zero value, with its nil functions, opens
+// no private address and knows no secret.
+type Config struct {
+	Vault     *Vault                  // nil: no secret is present
+	Private   func() []abi.Origin     // origins that the operator opened although their addresses are private or loopback
+	Own       func() []netip.Addr     // addresses of this host; nil: those of its interfaces, read at each request
+	Listeners func() []netip.AddrPort // where the daemon itself listens: never reachable, opened or not
+	Resolver  Resolver                // nil: the system's, without cgo
+	Roots     *x509.CertPool          // nil: the system's
+	Observer  Observer                // nil: nobody is told
+	Log       *slog.Logger            // nil: discarded
+	Version   string                  // of glovebox, for the User-Agent that a guest does not set
+}
+
+// Resolver answers with the addresses of a name. *net.Resolver is one.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// Observer receives every request that a guest tried, with the details that the guest
+// is not told. Egress is called from the goroutine of the request, once per hop.
+type Observer interface {
+	Egress(ctx context.Context, e Event)
+}
+
+// Event is one hop of one request. No field holds a secret's value.
+type Event struct {
+	Time     time.Time
+	Duration time.Duration
+	Caller   abi.Caller
+	Hop      int // 0, then one per redirect
+	Method   string
+	Origin   abi.Origin     // empty when the URL could not be read
+	Path     string         // escaped, without query
+	Resolved []netip.Addr   // what the resolver answered
+	Dialled  netip.AddrPort // the connected address; zero when there was no connection
+	Status   int            // 0 without an answer
+	Sent     int64          // bytes of the request body
+	Received int64          // bytes of the response body, decompressed
+	Secret   abi.SecretName // the author's name of the secret that was injected
+	Store    abi.SecretName // the operator's name of it
+	Redacted []string       // names of the secrets that were taken out of the response
+	Problem  *abi.Problem   // what the guest was told instead of a response
+	Detail   string         // the underlying error, for the operator only
+}
+
+// Broker makes the requests of guests. It is safe for concurrent use.
+type Broker struct {
+	cfg     Config
+	private func() []abi.Origin
+	own     func() []netip.Addr
+	engine  engine
+}
+
+// New returns a broker. It does not touch the network.
+func New(cfg Config) (*Broker, error) {
+	if cfg.Resolver == nil {
+		cfg.Resolver = &net.Resolver{PreferGo: true}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Private == nil {
+		cfg.Private = func() []abi.Origin { return nil }
+	}
+	if cfg.Listeners == nil {
+		cfg.Listeners = func() []netip.AddrPort { return nil }
+	}
+	if cfg.Own == nil {
+		cfg.Own = interfaceAddrs
+	}
+	return nil, errors.New("broker: not in this build")
+}
+
+// Fetch makes one request for caller within rights and returns the answer and its
+// body. The error is always an *abi.Problem that may be shown to the guest.
+//
+// Limits.HTTPTime, HTTPSent, HTTPReceived and HTTPResponse bound this one request,
+// zero admitting nothing: a caller that counts over a whole call lowers them to what
+// the call has left.
+func (b *Broker) Fetch(ctx context.Context, caller abi.Caller, rights abi.Rights, req abi.FetchRequest, body []byte) (abi.FetchResponse, []byte, error) {
+	return abi.FetchResponse{}, nil, &abi.Problem{Code: abi.CodeUnavailable, Message: "not in this build"}
+}
+
+// Present reports whether a value is stored for the operator's name store.
+func (b *Broker) Present(agent abi.AgentID, store abi.SecretName) bool { return false }
+
+// Matcher returns the matcher of all stored values, for logs and audit. It does not
+// read the vault: a value that this process has never loaded cannot leak from it.
+func (b *Broker) Matcher() *redact.Matcher { return nil }
+
+// Close waits for nothing and drops the loaded values. It does not close the vault.
+func (b *Broker) Close() error { return nil }
+
+type engine struct{}
+
+// Vault holds secrets at rest.
+type Vault struct{}
+
+// Info describes a stored secret.
+type Info struct {
+	Name    abi.SecretName `json:"name"`
+	Updated time.Time      `json:"updated"`
+}
+
+// OpenVault opens or creates the vault.
+func OpenVault(ctx context.Context, dbPath, keyPath string) (*Vault, error) {
+	return nil, errors.New("vault: not in this build")
+}
+
+// Set stores value under name.
+func (v *Vault) Set(ctx context.Context, name abi.SecretName, value []byte) error {
+	return errors.New("vault: not in this build")
+}
+
+// List returns the names.
+func (v *Vault) List(ctx context.Context) ([]Info, error) { return nil, nil }
+
+// Remove deletes name.
+func (v *Vault) Remove(ctx context.Context, name abi.SecretName) error { return nil }
+
+// Present reports whether name is stored.
+func (v *Vault) Present(ctx context.Context, name abi.SecretName) (bool, error) { return false, nil }
+
+// Rekey replaces the key.
+func (v *Vault) Rekey(ctx context.Context) error { return nil }
+
+// Matcher returns the matcher of the values that this process has loaded.
+func (v *Vault) Matcher() *redact.Matcher { return nil }
+
+// Close closes the vault.
+func (v *Vault) Close() error { return nil }
+
+func interfaceAddrs() []netip.Addr { return nil }
