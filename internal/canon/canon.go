@@ -19,6 +19,10 @@ type Limits struct {
 	Bytes int // of the text; 1 MiB
 	Depth int // of nested arrays and objects; 64
 	Nodes int // values and names together; 1,000,000
+
+	// Rounds admits integers that a double rounds. Set it for data that is only
+	// read, such as the bounds in a JSON Schema, never for what a person approves.
+	Rounds bool
 }
 
 // The defaults of Limits.

@@ -143,6 +143,14 @@ func TestLimitsAtTheEdge(t *testing.T) {
 	}
 }
 
+func TestRoundsIsOptIn(t *testing.T) {
+	t.Parallel()
+	v, err := Parse([]byte(`18446744073709551615`), Limits{Rounds: true})
+	if err != nil || string(v.Canonical()) != "18446744073709552000" {
+		t.Errorf("got %s, %v", v.Canonical(), err)
+	}
+}
+
 func TestMarshal(t *testing.T) {
 	t.Parallel()
 	got, err := Marshal(struct {

@@ -320,7 +320,7 @@ func (p *parser) number() (any, error) {
 		return nil, p.fail("the number %q does not fit a double; write it as a string", clip(text))
 	}
 	canonical := formatNumber(f)
-	if integer && math.Abs(f) > maxSafe && canonical != text {
+	if integer && !p.limits.Rounds && math.Abs(f) > maxSafe && canonical != text {
 		return nil, p.fail("the integer %q is not exact in a double; write it as a string", clip(text))
 	}
 	return json.Number(canonical), nil

@@ -1,0 +1,252 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/internal/canon"
+)
+
+// Rules of the door itself, beside those of package policy.
+const (
+	RuleArguments   = "door/arguments"   // not canonical JSON, or not what the schema admits
+	RuleNoApprover  = "door/no-approver" // needs approval, and nobody can be asked
+	RuleNotApproved = "door/not-approved"
+	RuleNoRecord    = "door/no-record" // the intent could not be written to the audit log
+	RuleCancelled   = "door/cancelled"
+)
+
+// Config is what a Dispatcher is built from. Recorder is required.
+type Config struct {
+	Tools           []Spec
+	Grants          map[abi.AgentID][]abi.ToolRef // what is not listed is not granted
+	Raise           map[abi.ToolRef]abi.Effect    // stricter effects, by the operator
+	Approver        Approver                      // nil: whatever asks is denied
+	Recorder        Recorder
+	ApprovalTimeout time.Duration    // 0 = 5 minutes
+	MaxArgs         int              // bytes of one call's arguments; 0 = 1 MiB
+	MaxResult       int              // bytes of one result's text; 0 = 64 KiB
+	Now             func() time.Time // nil = time.Now
+}
+
+// Dispatcher is the one door of every tool call. It is immutable; a new set of tools
+// or grants is a new Dispatcher.
+type Dispatcher struct {
+	cfg      Config
+	registry *policy.Registry
+	tools    map[abi.ToolRef]installed
+}
+
+type installed struct {
+	Spec
+	schema *schema
+}
+
+// NewDispatcher registers and seals the tools. One tool that cannot be used is an
+// error that names it: a host that wants to go on leaves it out and says so.
+func NewDispatcher(cfg Config) (*Dispatcher, error) {
+	if cfg.Recorder == nil {
+		return nil, errors.New("dispatcher needs a recorder: no call runs unrecorded")
+	}
+	if cfg.ApprovalTimeout <= 0 {
+		cfg.ApprovalTimeout = 5 * time.Minute
+	}
+	if cfg.MaxArgs <= 0 {
+		cfg.MaxArgs = 1 << 20
+	}
+	if cfg.MaxResult <= 0 {
+		cfg.MaxResult = 64 << 10
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	d := &Dispatcher{cfg: cfg, tools: map[abi.ToolRef]installed{}}
+	var b policy.Builder
+	for _, t := range cfg.Tools {
+		if t.Impl == nil {
+			return nil, fmt.Errorf("tool %q has no implementation", t.Ref)
+		}
+		s, err := compileSchema(t.Tool.InputSchema)
+		if err != nil {
+			return nil, fmt.Errorf("tool %q: %w", t.Ref, err)
+		}
+		if err := b.Add(policy.Entry{Ref: t.Ref, Digest: t.Digest, Descriptor: t.Descriptor, Schema: t.Tool.InputSchema}); err != nil {
+			return nil, err
+		}
+		d.tools[t.Ref] = installed{Spec: t, schema: s}
+	}
+	for ref, effect := range cfg.Raise {
+		if err := b.Raise(ref, effect); err != nil {
+			return nil, err
+		}
+	}
+	for agent, refs := range cfg.Grants {
+		for _, ref := range refs {
+			if err := b.Grant(agent, ref); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var err error
+	d.registry, err = b.Registry()
+	return d, err
+}
+
+// CheckSpec reports whether NewDispatcher would take s by itself.
+func CheckSpec(s Spec) error {
+	var b policy.Builder
+	if err := b.Add(policy.Entry{Ref: s.Ref, Digest: s.Digest, Descriptor: s.Descriptor, Schema: s.Tool.InputSchema}); err != nil {
+		return err
+	}
+	if _, err := compileSchema(s.Tool.InputSchema); err != nil {
+		return fmt.Errorf("tool %q: %w", s.Ref, err)
+	}
+	return nil
+}
+
+// Tools lists what agent may call, sorted by name. What is not granted is not shown.
+func (d *Dispatcher) Tools(agent abi.AgentID) []ToolInfo {
+	var infos []ToolInfo
+	for _, ref := range d.registry.Granted(agent) {
+		t := d.tools[ref]
+		input := t.Tool.InputSchema
+		if len(input) == 0 {
+			input = json.RawMessage(`{"type":"object"}`)
+		}
+		infos = append(infos, ToolInfo{
+			Name: ref.String(), Class: d.registry.Class(ref), Schema: input,
+			Title: clean(cut(t.Tool.Title, 256)), Description: clean(cut(t.Tool.Description, 4096)), About: clean(cut(t.About, 1024)),
+		})
+	}
+	return infos
+}
+
+// Request is one call that a model asks for, with the identity that the host adds.
+type Request struct {
+	Agent   abi.AgentID
+	Session abi.SessionID
+	From    policy.Principal // whose message led to the call
+	Call    ToolCall
+	Events  func(Event)
+}
+
+// Dispatch takes one call through the door. It never fails: the report says what
+// happened, and a call that was not admitted has had no effect.
+func (d *Dispatcher) Dispatch(ctx context.Context, req Request) CallReport {
+	p := &passage{d: d, req: req, start: d.cfg.Now()}
+	p.report = CallReport{ID: abi.CallID("call-" + rand.Text()), Tool: clean(cut(req.Call.Tool, 200))}
+	if p.judge() && p.approve(ctx) && p.intend(ctx) {
+		p.run(ctx)
+		p.conclude(ctx)
+	} else {
+		p.deny(ctx)
+	}
+	return p.report
+}
+
+// passage is one call on its way through the door. Its steps return false when the
+// call must not go on; refuse has then set the reason.
+type passage struct {
+	d      *Dispatcher
+	req    Request
+	start  time.Time
+	ref    abi.ToolRef
+	tool   installed
+	args   json.RawMessage // canonical
+	dec    policy.Decision
+	auth   policy.Authorized
+	report CallReport
+}
+
+func (p *passage) refuse(rule, why, fix string) bool {
+	r := &p.report
+	r.Verdict, r.Rule, r.Why, r.Fix = policy.VerdictDeny, rule, why, fix
+	return false
+}
+
+// judge finds the tool, reads the arguments and asks the gate.
+func (p *passage) judge() bool {
+	ref, err := abi.ParseToolRef(p.req.Call.Tool)
+	if err != nil {
+		return p.refuse(string(policy.RuleUnknownTool), "there is no such tool: a name is SKILL.TOOL", "glovebox skill list")
+	}
+	p.ref = ref
+	raw := p.req.Call.Args
+	if len(raw) == 0 {
+		raw = json.RawMessage(`{}`)
+	}
+	args, argsErr := canon.Parse(raw, canon.Limits{Bytes: p.d.cfg.MaxArgs})
+	if argsErr == nil {
+		p.args = args.Canonical()
+	}
+	var digest abi.Digest
+	var known bool
+	if p.tool, known = p.d.tools[ref]; known {
+		digest = p.tool.Impl.Digest()
+	}
+	call := policy.Call{
+		Agent: p.req.Agent, Session: p.req.Session, ID: p.report.ID, Requester: p.req.From,
+		Tool: ref, Digest: digest, Args: p.args,
+	}
+	p.dec = p.d.registry.Decide(call)
+	p.report.Class = p.dec.Class()
+	switch {
+	case argsErr != nil && (p.dec.Rule() == policy.RuleArguments || p.dec.Verdict() != policy.VerdictDeny):
+		return p.refuse(RuleArguments, "arguments: "+argsErr.Error(), "pass one JSON object that fits the tool's schema")
+	case p.dec.Verdict() == policy.VerdictDeny:
+		return p.refuse(string(p.dec.Rule()), p.dec.Why(), p.dec.Fix())
+	}
+	if err := p.tool.schema.check(args); err != nil {
+		return p.refuse(RuleArguments, err.Error(), "pass what the tool's schema describes")
+	}
+	p.report.Rule, p.report.Why = string(p.dec.Rule()), p.dec.Why()
+	return true
+}
+
+// approve mints the authorization, after asking a person where the gate says so.
+func (p *passage) approve(ctx context.Context) bool {
+	var err error
+	if p.dec.Verdict() == policy.VerdictAllow {
+		if p.auth, err = policy.Allow(p.dec); err != nil {
+			return p.refuse(string(p.dec.Rule()), err.Error(), p.dec.Fix())
+		}
+		return true
+	}
+	if p.d.cfg.Approver == nil {
+		return p.refuse(RuleNoApprover, p.dec.Why()+"; nobody can be asked here, so it is denied", "connect an approver, or run the tool yourself with glovebox skill run")
+	}
+	approval, err := p.ask(ctx)
+	if err == nil {
+		p.report.Approval = cut(approval.ID, 128)
+		p.auth, err = policy.Approve(p.dec, approval, p.d.cfg.Now())
+	}
+	if err != nil {
+		return p.refuse(RuleNotApproved, "not approved", p.dec.Fix())
+	}
+	return true
+}
+
+func (p *passage) ask(ctx context.Context) (a policy.Approval, err error) {
+	defer func() {
+		if recover() != nil {
+			a, err = policy.Approval{}, errors.New("approver failed")
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, p.d.cfg.ApprovalTimeout)
+	defer cancel()
+	a, err = p.d.cfg.Approver.Approve(ctx, Ask{
+		Agent: p.req.Agent, Session: p.req.Session, Call: p.report.ID, Requester: p.req.From,
+		Tool: p.ref.String(), Class: p.dec.Class(), Rule: p.dec.Rule(), Why: p.dec.Why(),
+		Args: p.args, Binding: p.dec.Binding(), Expires: p.d.cfg.Now().Add(p.d.cfg.ApprovalTimeout),
+	})
+	if err == nil {
+		err = ctx.Err() // an answer that came too late is none
+	}
+	return a, err
+}
