@@ -38,7 +38,15 @@ var (
 // Check reports whether n is a well-formed skill name.
 func (n SkillName) Check() error {
 	if len(n) > 64 || !skillNameRE.MatchString(string(n)) {
-		return fmt.Errorf("skill name %q: want lower-case words joined by single hyphens, at most 64 bytes", string(n))
+		return fmt.Errorf("skill name %q: want lower-case words joined by single hyphens, at most 64 bytes", clip(string(n)))
+	}
+	return nil
+}
+
+// Check reports whether id is a well-formed name of an agent: it is a folder too.
+func (id AgentID) Check() error {
+	if len(id) > 64 || !skillNameRE.MatchString(string(id)) {
+		return fmt.Errorf("agent name %q: want lower-case words joined by single hyphens, at most 64 bytes", clip(string(id)))
 	}
 	return nil
 }
