@@ -14,8 +14,9 @@ package broker
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -57,30 +58,31 @@ type Event struct {
 	Caller   abi.Caller
 	Hop      int // 0, then one per redirect
 	Method   string
-	Origin   abi.Origin     // empty when the URL could not be read
-	Path     string         // escaped, without query
-	Resolved []netip.Addr   // what the resolver answered
-	Dialled  netip.AddrPort // the connected address; zero when there was no connection
-	Status   int            // 0 without an answer
-	Sent     int64          // bytes of the request body
-	Received int64          // bytes of the response body, decompressed
-	Secret   abi.SecretName // the author's name of the secret that was injected
-	Store    abi.SecretName // the operator's name of it
-	Redacted []string       // names of the secrets that were taken out of the response
-	Problem  *abi.Problem   // what the guest was told instead of a response
-	Detail   string         // the underlying error, for the operator only
+	Origin   abi.Origin       // empty when the URL could not be read
+	Path     string           // escaped, without query
+	Resolved []netip.Addr     // what the resolver answered
+	Dialled  netip.AddrPort   // the connected address; zero when there was no connection
+	Status   int              // 0 without an answer
+	Sent     int64            // bytes of the request body
+	Received int64            // bytes of the response body, decompressed
+	Secrets  []abi.SecretName // the operator's names of the secrets that were injected
+	Redacted []string         // names of the secrets that were taken out of the response
+	Problem  *abi.Problem     // what the guest was told instead of a response
+	Detail   string           // the underlying error, for the operator only
 }
 
 // Broker makes the requests of guests. It is safe for concurrent use.
 type Broker struct {
-	cfg     Config
-	private func() []abi.Origin
-	own     func() []netip.Addr
-	engine  engine
+	engine engine
+	vault  *Vault
+	log    *slog.Logger
 }
 
 // New returns a broker. It does not touch the network.
 func New(cfg Config) (*Broker, error) {
+	if cfg.Version == "" || !token(cfg.Version) {
+		return nil, fmt.Errorf("broker: version %q is not a word", cfg.Version)
+	}
 	if cfg.Resolver == nil {
 		cfg.Resolver = &net.Resolver{PreferGo: true}
 	}
@@ -93,10 +95,21 @@ func New(cfg Config) (*Broker, error) {
 	if cfg.Listeners == nil {
 		cfg.Listeners = func() []netip.AddrPort { return nil }
 	}
-	if cfg.Own == nil {
-		cfg.Own = interfaceAddrs
+	own := interfaceAddrs
+	if cfg.Own != nil {
+		own = func() ([]netip.Addr, error) { return cfg.Own(), nil }
 	}
-	return nil, errors.New("broker: not in this build")
+	g := &guard{resolver: cfg.Resolver, private: cfg.Private, own: own, listeners: cfg.Listeners}
+	return &Broker{
+		vault: cfg.Vault, log: cfg.Log,
+		engine: engine{
+			guard:    g,
+			trip:     &network{guard: g, tls: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.Roots}},
+			secrets:  vaultSource{cfg.Vault},
+			observer: cfg.Observer,
+			agent:    "glovebox/" + cfg.Version,
+		},
+	}, nil
 }
 
 // Fetch makes one request for caller within rights and returns the answer and its
@@ -106,56 +119,36 @@ func New(cfg Config) (*Broker, error) {
 // zero admitting nothing: a caller that counts over a whole call lowers them to what
 // the call has left.
 func (b *Broker) Fetch(ctx context.Context, caller abi.Caller, rights abi.Rights, req abi.FetchRequest, body []byte) (abi.FetchResponse, []byte, error) {
-	return abi.FetchResponse{}, nil, &abi.Problem{Code: abi.CodeUnavailable, Message: "not in this build"}
+	return b.engine.fetch(ctx, caller, rights, req, body)
 }
 
-// Present reports whether a value is stored for the operator's name store.
-func (b *Broker) Present(agent abi.AgentID, store abi.SecretName) bool { return false }
-
-// Matcher returns the matcher of all stored values, for logs and audit. It does not
-// read the vault: a value that this process has never loaded cannot leak from it.
-func (b *Broker) Matcher() *redact.Matcher { return nil }
-
-// Close waits for nothing and drops the loaded values. It does not close the vault.
-func (b *Broker) Close() error { return nil }
-
-type engine struct{}
-
-// Vault holds secrets at rest.
-type Vault struct{}
-
-// Info describes a stored secret.
-type Info struct {
-	Name    abi.SecretName `json:"name"`
-	Updated time.Time      `json:"updated"`
+// Present reports whether a value is stored under the operator's name store. Which
+// secrets an agent may use is in its rights; what is stored is the same for all.
+func (b *Broker) Present(_ abi.AgentID, store abi.SecretName) bool {
+	if b.vault == nil {
+		return false
+	}
+	ok, err := b.vault.Present(context.Background(), store)
+	if err != nil {
+		b.log.Error("vault cannot be read", "err", err)
+		return false
+	}
+	return ok
 }
 
-// OpenVault opens or creates the vault.
-func OpenVault(ctx context.Context, dbPath, keyPath string) (*Vault, error) {
-	return nil, errors.New("vault: not in this build")
+// vaultSource adapts a vault, or none, to the engine.
+type vaultSource struct{ v *Vault }
+
+func (s vaultSource) current(ctx context.Context) (secretSet, error) {
+	if s.v == nil {
+		return &opened{}, nil
+	}
+	return s.v.current(ctx)
 }
 
-// Set stores value under name.
-func (v *Vault) Set(ctx context.Context, name abi.SecretName, value []byte) error {
-	return errors.New("vault: not in this build")
+func (o *opened) get(r abi.SecretRight) (Secret, bool) {
+	s, ok := o.values[r.Store]
+	return s, ok
 }
 
-// List returns the names.
-func (v *Vault) List(ctx context.Context) ([]Info, error) { return nil, nil }
-
-// Remove deletes name.
-func (v *Vault) Remove(ctx context.Context, name abi.SecretName) error { return nil }
-
-// Present reports whether name is stored.
-func (v *Vault) Present(ctx context.Context, name abi.SecretName) (bool, error) { return false, nil }
-
-// Rekey replaces the key.
-func (v *Vault) Rekey(ctx context.Context) error { return nil }
-
-// Matcher returns the matcher of the values that this process has loaded.
-func (v *Vault) Matcher() *redact.Matcher { return nil }
-
-// Close closes the vault.
-func (v *Vault) Close() error { return nil }
-
-func interfaceAddrs() []netip.Addr { return nil }
+func (o *opened) known() *redact.Matcher { return o.matcher }

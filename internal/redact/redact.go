@@ -191,7 +191,10 @@ func (m *Matcher) Names(b []byte) []string {
 
 // Redact returns b with each known value replaced by its Label, or b itself when it
 // holds none. It does not write to b.
-func (m *Matcher) Redact(b []byte) []byte {
+func (m *Matcher) Redact(b []byte) []byte { return m.RedactWith(b, Label) }
+
+// RedactWith is Redact with the text that label gives for a secret's name.
+func (m *Matcher) RedactWith(b []byte, label func(name string) string) []byte {
 	spans := m.spans(b, 0)
 	if len(spans) == 0 {
 		return b
@@ -200,7 +203,7 @@ func (m *Matcher) Redact(b []byte) []byte {
 	at := 0
 	for _, s := range spans {
 		out = append(out, b[at:s.from]...)
-		out = append(out, Label(s.name)...)
+		out = append(out, label(s.name)...)
 		at = s.to
 	}
 	return append(out, b[at:]...)
