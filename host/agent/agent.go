@@ -109,7 +109,8 @@ type CallReport struct {
 	ID         abi.CallID      `json:"id"`
 	Tool       string          `json:"tool"`
 	Class      abi.Class       `json:"class"`
-	Verdict    policy.Verdict  `json:"verdict"` // of the whole door: allow = it ran
+	Args       json.RawMessage `json:"args,omitempty"` // canonical; left out above 4 KiB
+	Verdict    policy.Verdict  `json:"verdict"`        // of the whole door: allow = it ran
 	Rule       string          `json:"rule"`
 	Why        string          `json:"why,omitempty"`
 	Fix        string          `json:"fix,omitempty"`

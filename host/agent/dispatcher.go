@@ -184,6 +184,9 @@ func (p *passage) judge() bool {
 	args, argsErr := canon.Parse(raw, canon.Limits{Bytes: p.d.cfg.MaxArgs})
 	if argsErr == nil {
 		p.args = args.Canonical()
+		if len(p.args) <= maxEchoedArgs {
+			p.report.Args = p.args
+		}
 	}
 	var digest abi.Digest
 	var known bool
