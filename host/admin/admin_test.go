@@ -32,7 +32,7 @@ func (f fake) Status(context.Context) (Status, error)            { return Status
 func (f fake) Skills(context.Context) ([]Skill, error)           { return nil, f.failWith }
 func (f fake) Audit(context.Context, int) ([]AuditRecord, error) { return nil, f.failWith }
 func (f fake) Approvals(context.Context) ([]Approval, error)     { return nil, f.failWith }
-func (f fake) Decide(_ context.Context, id string, _ bool) error {
+func (f fake) Decide(_ context.Context, id string, _ Decision) error {
 	if id == "gone" {
 		return NewError(http.StatusConflict, "already decided", "approval/decided", "")
 	}

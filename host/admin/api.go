@@ -17,7 +17,7 @@ type Backend interface {
 	Audit(ctx context.Context, n int) ([]AuditRecord, error)
 	Approvals(ctx context.Context) ([]Approval, error)
 	// Decide answers a pending approval once; a second answer is a conflict.
-	Decide(ctx context.Context, id string, approve bool) error
+	Decide(ctx context.Context, id string, d Decision) error
 	// Stop asks the daemon to end gracefully.
 	Stop(ctx context.Context) error
 }
@@ -51,8 +51,10 @@ type Call struct {
 	Tool       string          `json:"tool"` // skill.tool
 	Class      string          `json:"class"`
 	Arguments  json.RawMessage `json:"arguments,omitempty"`
-	Verdict    string          `json:"verdict"` // allow, ask or deny
-	Outcome    string          `json:"outcome"` // ok, error, denied
+	Verdict    string          `json:"verdict"`       // allow, ask or deny
+	Rule       string          `json:"rule"`          // of the gate
+	Outcome    string          `json:"outcome"`       // ok, error, denied, panic, timeout, cancelled
+	Why        string          `json:"why,omitempty"` // of an outcome other than ok
 	Text       string          `json:"text,omitempty"`
 	Denials    []Denial        `json:"denials"`
 	DurationMS float64         `json:"duration_ms"`
@@ -138,19 +140,28 @@ type AuditRecord struct {
 	Record json.RawMessage `json:"record"`
 }
 
-// Approval is one pending question to the operator.
+// Approval is a call that waits for the operator's yes, or a question of a skill.
 type Approval struct {
 	ID        string          `json:"id"`
+	Kind      string          `json:"kind"` // call or question
 	Agent     string          `json:"agent"`
 	Session   string          `json:"session"`
 	Tool      string          `json:"tool"`
 	Class     string          `json:"class"`
-	Arguments json.RawMessage `json:"arguments"`
-	Question  string          `json:"question"`
+	Arguments json.RawMessage `json:"arguments,omitempty"`
+	Question  string          `json:"question"`          // of a question: text of the skill, untrusted
+	Choices   []string        `json:"choices,omitempty"` // of a question
 	Expires   time.Time       `json:"expires"`
 }
 
+// The words of a Decision.
+const (
+	Approve = "approve"
+	Deny    = "deny"
+)
+
 // Decision is the body of POST /api/approvals/{id}.
 type Decision struct {
-	Decision string `json:"decision"` // approve or deny
+	Decision string `json:"decision"`         // approve or deny
+	Answer   string `json:"answer,omitempty"` // to a question
 }

@@ -177,12 +177,12 @@ func (s *Server) decide(c echo.Context) error {
 	if err := decode(c, &d); err != nil {
 		return err
 	}
-	if d.Decision != "approve" && d.Decision != "deny" {
+	if d.Decision != Approve && d.Decision != Deny {
 		return NewError(http.StatusBadRequest, fmt.Sprintf("decision is %q, want approve or deny", d.Decision), "api/approvals", "")
 	}
 	return answer(c, func(ctx context.Context) (any, error) {
 		id := c.Param("id")
-		return map[string]string{"id": id, "decision": d.Decision}, s.backend.Decide(ctx, id, d.Decision == "approve")
+		return map[string]string{"id": id, "decision": d.Decision}, s.backend.Decide(ctx, id, d)
 	})
 }
 

@@ -120,8 +120,11 @@ func (s *State) InfoFile() string { return s.path("run/daemon.json") }
 // DefaultConfigFile is read when no --config is given and it exists.
 func (s *State) DefaultConfigFile() string { return s.path("glovebox.yaml") }
 
-// Database is the daemon's own database: audit log, key-value store.
-func (s *State) Database() string { return s.path("glovebox.db") }
+// Audit is the database of the audit log.
+func (s *State) Audit() string { return s.path("audit.db") }
+
+// KV is the database of the skills' key-value stores.
+func (s *State) KV() string { return s.path("kv.db") }
 
 // Secrets is the database of encrypted secrets.
 func (s *State) Secrets() string { return s.path("secrets.db") }

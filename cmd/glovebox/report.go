@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/admin"
+	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/host/wasm"
+	"github.com/glovebox-dev/glovebox/host/wasm/module"
+	"github.com/glovebox-dev/glovebox/skills"
+)
+
+// The exit codes.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitRefused     = 3
+	exitUnreachable = 4
+)
+
+// failure is an error with what the command line adds to it.
+type failure struct {
+	code int
+	what string
+	rule string
+	hint string
+	err  error
+}
+
+// Error implements error.
+func (f *failure) Error() string { return f.what }
+
+// Unwrap implements error.
+func (f *failure) Unwrap() error { return f.err }
+
+func usage(what, hint string) error { return &failure{code: exitUsage, what: what, hint: hint} }
+
+func failed(what, hint string) error { return &failure{code: exitFailed, what: what, hint: hint} }
+
+func refused(what, rule, hint string) error {
+	return &failure{code: exitRefused, what: what, rule: rule, hint: hint}
+}
+
+func quote(s string) string { return strconv.Quote(s) }
+
+// explain finds the exit code, the rule and the hint of err.
+func explain(err error) *failure {
+	var f *failure
+	var mode *config.ModeError
+	var api *admin.Error
+	var denied *abi.Problem
+	var strict *wasm.DeniedError
+	var module *module.Refusal
+	var skill *skills.Error
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.As(err, &mode):
+		return &failure{code: exitFailed, what: err.Error(), rule: "state/mode", hint: mode.Hint()}
+	case errors.As(err, &api):
+		code := exitFailed
+		switch api.Status {
+		case http.StatusForbidden:
+			code = exitRefused
+		case http.StatusBadRequest:
+			code = exitUsage
+		}
+		return &failure{code: code, what: api.Detail, rule: api.Rule, hint: api.Hint}
+	case errors.As(err, &strict):
+		return &failure{code: exitRefused, what: err.Error(), rule: strict.Problem.Rule, hint: strict.Problem.Hint}
+	case errors.As(err, &denied):
+		return &failure{code: exitRefused, what: err.Error(), rule: denied.Rule, hint: denied.Hint}
+	case errors.As(err, &module):
+		return &failure{code: exitRefused, what: err.Error(), rule: module.Rule}
+	case errors.As(err, &skill):
+		code := exitFailed
+		if errors.Is(err, skills.ErrDigest) {
+			code = exitRefused
+		}
+		return &failure{code: code, what: err.Error(), hint: skill.Hint}
+	case errors.Is(err, skills.ErrDigest), errors.Is(err, wasm.ErrDigest):
+		return &failure{code: exitRefused, what: err.Error(), rule: "skill/digest", hint: "rebuild it with \"glovebox skill build DIR\" if you changed it yourself"}
+	case errors.Is(err, config.ErrLocked):
+		return &failure{code: exitFailed, what: err.Error(), hint: "glovebox down"}
+	case errors.Is(err, config.ErrOwner):
+		return &failure{code: exitFailed, what: err.Error(), hint: "run as its owner, or choose another folder with --state DIR"}
+	case errors.Is(err, admin.ErrListen):
+		return &failure{code: exitFailed, what: err.Error(), hint: "glovebox up --listen 127.0.0.1:0"}
+	case errors.Is(err, fs.ErrPermission):
+		return &failure{code: exitFailed, what: err.Error(), hint: "choose a folder that you may write with --state DIR"}
+	}
+	return &failure{code: exitFailed, what: err.Error()}
+}
+
+// report writes err to stderr and returns its exit code.
+func (a *app) report(err error) int {
+	f := explain(err)
+	if a.json {
+		status := map[int]int{exitUsage: http.StatusBadRequest, exitRefused: http.StatusForbidden, exitUnreachable: http.StatusServiceUnavailable}[f.code]
+		if status == 0 {
+			status = http.StatusInternalServerError
+		}
+		_ = json.NewEncoder(a.err).Encode(admin.NewError(status, f.what, f.rule, f.hint))
+		return f.code
+	}
+	fmt.Fprintf(a.err, "error: %s\n", oneLine(f.what))
+	if f.hint != "" {
+		fmt.Fprintf(a.err, "hint: %s\n", oneLine(f.hint))
+	}
+	return f.code
+}
+
+// oneLine makes text that a guest or a server wrote safe to print on a terminal:
+// no control characters, no second line.
+func oneLine(s string) string { return strings.TrimSpace(printable(strings.ReplaceAll(s, "\n", "; "))) }
+
+// printable replaces control and format characters, which could rewrite what a
+// terminal shows, but keeps line ends and tabs.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return r
+		case r < 0x20, r >= 0x7f && r < 0xa0, r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x206f, r == 0xfeff:
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+// show prints v as JSON with --json, and text otherwise.
+func (a *app) show(v any, text func()) error {
+	if !a.json {
+		text()
+		return nil
+	}
+	enc := json.NewEncoder(a.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// say writes a line for a person to stderr; data goes to stdout.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintln(a.err, oneLine(fmt.Sprintf(format, args...)))
+}

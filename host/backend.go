@@ -1,0 +1,232 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/admin"
+	"github.com/glovebox-dev/glovebox/host/agent"
+	"github.com/glovebox-dev/glovebox/host/audit"
+)
+
+var _ admin.Backend = (*Host)(nil)
+
+// Chat implements admin.Backend.
+func (h *Host) Chat(ctx context.Context, req admin.ChatRequest, emit func(admin.Event)) (admin.ChatReply, error) {
+	select {
+	case h.chats <- struct{}{}:
+		defer func() { <-h.chats }()
+	default:
+		return admin.ChatReply{}, admin.NewError(http.StatusServiceUnavailable, fmt.Sprintf("%d messages are being handled already", maxChats), "api/busy", "try again in a moment")
+	}
+	if req.Agent == "" {
+		req.Agent = string(h.settings.Agents[0].Name)
+	}
+	who := h.agents[req.Agent]
+	if who == nil {
+		return admin.ChatReply{}, admin.NewError(http.StatusNotFound, fmt.Sprintf("there is no agent %q", req.Agent), "api/agent", "glovebox status")
+	}
+	if req.Session == "" {
+		req.Session = newID()
+	}
+	w, err := h.current()
+	if err != nil {
+		return admin.ChatReply{}, err
+	}
+	c := conversation{abi.AgentID(req.Agent), abi.SessionID(req.Session)}
+	span := h.ledger.begin(c)
+	reply, err := h.handle(ctx, who, c, w, req.Message, emit)
+	rng := span.end()
+	if err != nil {
+		return admin.ChatReply{}, chatProblem(err)
+	}
+	out := admin.ChatReply{Reply: reply.Text, Session: req.Session, Agent: req.Agent, Calls: make([]admin.Call, 0, len(reply.Calls)), Audit: rng}
+	for _, r := range reply.Calls {
+		out.Calls = append(out.Calls, h.callOf(&r))
+	}
+	return out, nil
+}
+
+// handle has the agent answer, between two records.
+func (h *Host) handle(ctx context.Context, who *agent.Agent, c conversation, w *world, text string, emit func(admin.Event)) (agent.Reply, error) {
+	received := audit.Entry{Event: "message.received", Actor: string(principalChat), Agent: c.agent, Session: c.session, Detail: map[string]string{"bytes": strconv.Itoa(len(text))}}
+	if _, err := h.ledger.Append(ctx, received); err != nil {
+		return agent.Reply{}, fmt.Errorf("record the message: %w", err)
+	}
+	in := agent.Inbound{Session: c.session, From: principalChat, Text: text, Dispatcher: w.dispatcher}
+	if emit != nil {
+		defer h.approvals.follow(c, emit)()
+		in.Events = func(e agent.Event) {
+			if e.Call != nil && e.Kind != agent.EventToolStarted {
+				emit(admin.Event{Name: "call", Data: h.callOf(e.Call)})
+			}
+		}
+	}
+	start := time.Now()
+	reply, err := who.Handle(ctx, in)
+	answered := audit.Entry{
+		Event: "message.answered", Actor: "agent:" + string(c.agent), Agent: c.agent, Session: c.session, Outcome: "ok", Duration: time.Since(start),
+		Detail: map[string]string{"calls": strconv.Itoa(len(reply.Calls)), "model": reply.Model},
+	}
+	if err != nil {
+		answered.Outcome = "error"
+	}
+	observer{h.ledger, h.log}.append(ctx, answered)
+	return reply, err
+}
+
+func chatProblem(err error) error {
+	switch {
+	case errors.Is(err, agent.ErrInbound):
+		return admin.NewError(http.StatusBadRequest, err.Error(), "agent/inbound", "")
+	case errors.Is(err, agent.ErrBusy):
+		return admin.NewError(http.StatusTooManyRequests, err.Error(), "agent/busy", "wait for the answers of this session")
+	case errors.Is(err, context.DeadlineExceeded):
+		return admin.NewError(http.StatusGatewayTimeout, "the message took too long", "agent/time", "")
+	case errors.Is(err, context.Canceled):
+		return admin.NewError(499, "the client went away, or the daemon is stopping", "agent/cancelled", "")
+	case errors.Is(err, agent.ErrModel):
+		return admin.NewError(http.StatusBadGateway, err.Error(), "agent/model", "")
+	}
+	return err
+}
+
+// callOf shows a report to the operator.
+func (h *Host) callOf(r *agent.CallReport) admin.Call {
+	c := admin.Call{
+		ID: string(r.ID), Tool: r.Tool, Class: r.Class.String(), Verdict: r.Verdict.String(), Outcome: r.Outcome,
+		Rule: r.Rule, Text: r.Text, Denials: []admin.Denial{}, DurationMS: float64(r.Duration.Microseconds()) / 1000,
+	}
+	if len(r.Args) > 0 {
+		c.Arguments = rawJSON(r.Args)
+	}
+	if r.Outcome != agent.OutcomeOK && r.Why != "" {
+		c.Why = r.Why
+	}
+	if r.Outcome == agent.OutcomeDenied {
+		c.Denials = append(c.Denials, admin.Denial{Code: "denied", Message: r.Why, Rule: r.Rule, Hint: r.Fix})
+	}
+	for _, d := range r.Denials {
+		c.Denials = append(c.Denials, admin.Denial{Code: string(d.Code), Message: d.Message, Capability: d.Capability, Rule: d.Rule, Hint: d.Hint})
+	}
+	return c
+}
+
+// Status implements admin.Backend.
+func (h *Host) Status(ctx context.Context) (admin.Status, error) {
+	w, err := h.current()
+	if err != nil {
+		return admin.Status{}, err
+	}
+	s := admin.Status{
+		Version: h.version, Started: h.started.UTC(), UptimeS: time.Since(h.started).Seconds(), PID: os.Getpid(),
+		Address: h.Address(), State: h.state.Dir(), Config: h.settings.File, Skills: len(w.skills),
+		Pending: len(h.approvals.List()), Private: []string{}, Confined: "rlimits", Warnings: h.Warnings(),
+		RSSBytes: residentBytes(), Goroutine: runtime.NumGoroutine(),
+	}
+	if h.chamber.Confinement().Bwrap {
+		s.Confined = "bwrap and rlimits"
+	}
+	if s.Warnings == nil {
+		s.Warnings = []string{}
+	}
+	for _, o := range h.private() {
+		s.Private = append(s.Private, string(o))
+	}
+	for _, a := range h.settings.Agents {
+		view := admin.Agent{Name: string(a.Name), Model: h.agents[string(a.Name)].Model(), Tools: []string{}}
+		for _, t := range w.dispatcher.Tools(abi.AgentID(a.Name)) {
+			view.Tools = append(view.Tools, t.Name)
+		}
+		s.Agents = append(s.Agents, view)
+	}
+	last, err := h.audit.Tail(ctx, audit.Query{Limit: 1})
+	s.Audit.OK = err == nil
+	if len(last) > 0 {
+		s.Audit.Records = last[len(last)-1].Seq
+	}
+	return s, nil
+}
+
+// Skills implements admin.Backend.
+func (h *Host) Skills(context.Context) ([]admin.Skill, error) {
+	w, err := h.current()
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := make([]admin.Skill, 0, len(w.skills))
+	for _, s := range w.skills {
+		list = append(list, skillView(s))
+	}
+	return list, nil
+}
+
+func skillView(s standing) admin.Skill {
+	v := admin.Skill{Dir: s.Dir, State: s.State, Why: s.Why, Hint: s.Hint, Grant: s.GrantFile, Tools: []admin.Tool{}, Agents: []string{}}
+	for _, a := range s.Agents {
+		v.Agents = append(v.Agents, string(a))
+	}
+	if s.Bundle == nil {
+		return v
+	}
+	m := &s.Bundle.Manifest.Manifest
+	v.Name, v.Version, v.Description, v.Digest = string(m.Name), m.Version, m.Description, string(s.Bundle.Digest)
+	for _, t := range s.Bundle.Manifest.Tools {
+		v.Tools = append(v.Tools, admin.Tool{Name: string(t.Name), Description: t.Description, Class: s.Bundle.Descriptor(t.Name).Effect.Class().String()})
+	}
+	return v
+}
+
+// Audit implements admin.Backend.
+func (h *Host) Audit(ctx context.Context, n int) ([]admin.AuditRecord, error) {
+	records, err := h.audit.Tail(ctx, audit.Query{Limit: n})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]admin.AuditRecord, 0, len(records))
+	for _, r := range records {
+		body, err := json.Marshal(r)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, admin.AuditRecord{Seq: r.Seq, Time: r.Time, Event: string(r.Event), Record: body})
+	}
+	return list, nil
+}
+
+// Approvals implements admin.Backend.
+func (h *Host) Approvals(context.Context) ([]admin.Approval, error) { return h.approvals.List(), nil }
+
+// Decide implements admin.Backend.
+func (h *Host) Decide(ctx context.Context, id string, d admin.Decision) error {
+	return h.approvals.Decide(ctx, id, d)
+}
+
+// residentBytes returns the resident memory of this process, 0 where the system does
+// not tell.
+func residentBytes() int64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(b))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
+}

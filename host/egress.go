@@ -1,0 +1,38 @@
+package host
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/config"
+)
+
+// openOrigins reads the private origins of the state folder again when their file
+// has changed.
+type openOrigins struct {
+	state *config.State
+
+	mu   sync.Mutex // guards last
+	last *watched[[]abi.Origin]
+}
+
+func (o *openOrigins) origins() ([]abi.Origin, error) {
+	info, err := os.Stat(o.state.EgressFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.last.current(info) {
+		o.last = &watched[[]abi.Origin]{info: info, fresh: time.Since(info.ModTime()) < settled}
+		o.last.value, o.last.err = o.state.PrivateOrigins()
+	}
+	return o.last.value, o.last.err
+}

@@ -1,0 +1,318 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/admin"
+	"github.com/glovebox-dev/glovebox/host/agent"
+	"github.com/glovebox-dev/glovebox/host/agent/offline"
+	"github.com/glovebox-dev/glovebox/host/agent/scripted"
+	"github.com/glovebox-dev/glovebox/host/audit"
+	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/host/wasm"
+	"github.com/glovebox-dev/glovebox/internal/redact"
+)
+
+// closeTime bounds a graceful end.
+const closeTime = 5 * time.Second
+
+// maxChats bounds the messages that are handled or wait at once.
+const maxChats = 64
+
+// Config is what a Host is made of.
+type Config struct {
+	State    *config.State
+	Settings config.Config
+	Skills   []string // more folders of skills, searched first
+	Grants   []string // more folders of grants, searched after the state's own
+	Version  string
+	Log      slog.Handler // nil discards; known secrets are taken out of every record
+}
+
+// Host is one daemon. New opens it, Start takes the address, Run serves, Close ends it.
+type Host struct {
+	state    *config.State
+	settings config.Config
+	version  string
+	started  time.Time
+	log      *slog.Logger
+	now      func() time.Time
+
+	chamber   *Chamber
+	audit     *audit.Log
+	ledger    *ledger
+	approvals *approvals
+	catalog   *catalog
+	grants    *grantBook
+	egress    *openOrigins
+	agents    map[string]*agent.Agent
+	server    *admin.Server
+	release   func() error // of the lock on the state folder
+	chats     chan struct{}
+	stop      chan struct{} // closed by Stop
+	stopOnce  sync.Once
+
+	mu    sync.Mutex // guards world
+	world *world
+}
+
+// New locks the state folder and opens everything in it. It starts no guest, no
+// process and no listener. On an error nothing stays open.
+func New(ctx context.Context, cfg Config) (_ *Host, err error) {
+	h := &Host{
+		state: cfg.State, settings: cfg.Settings, version: cfg.Version, started: time.Now(), now: time.Now,
+		egress: &openOrigins{state: cfg.State}, agents: map[string]*agent.Agent{},
+		chats: make(chan struct{}, maxChats), stop: make(chan struct{}),
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.DiscardHandler
+	}
+	secrets := &knownSecrets{}
+	h.log = slog.New(redact.Handler(cfg.Log, secrets))
+	if h.release, err = cfg.State.Lock(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	h.catalog = newCatalog(h.skillDirs(cfg), h.log)
+	h.grants = newGrantBook(h.grantDirs(cfg))
+	if h.audit, err = audit.Open(ctx, audit.Config{Path: cfg.State.Audit(), KeyPath: cfg.State.Key("audit"), Redactor: secrets, Log: h.log}); err != nil {
+		return nil, err
+	}
+	h.ledger = newLedger(h.audit)
+	h.approvals = newApprovals(h.ledger)
+	h.chamber, err = OpenChamber(ctx, ChamberConfig{
+		State: cfg.State, Private: h.private, Listeners: h.listeners, Egress: observer{h.ledger, h.log}, Version: cfg.Version, Log: h.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	secrets.set(h.chamber.Vault)
+	w, err := h.current()
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range cfg.Settings.Agents {
+		if err := h.addAgent(a, w); err != nil {
+			return nil, fmt.Errorf("agent %s: %w", a.Name, err)
+		}
+	}
+	return h, nil
+}
+
+func (h *Host) skillDirs(cfg Config) []string {
+	return slices.Concat(cfg.Skills, cfg.Settings.Skills.Dirs, []string{cfg.State.Skills()})
+}
+
+// grantDirs has the state's own folder first: there the command line writes.
+func (h *Host) grantDirs(cfg Config) []string {
+	dirs := append([]string{cfg.State.Grants()}, cfg.Grants...)
+	if cfg.Settings.Grants.Dir != "" {
+		dirs = append(dirs, cfg.Settings.Grants.Dir)
+	}
+	return dirs
+}
+
+func (h *Host) addAgent(a config.Agent, w *world) error {
+	if _, err := h.state.AgentDir(a.Name); err != nil {
+		return err
+	}
+	model, err := newModel(a)
+	if err != nil {
+		return err
+	}
+	var persona agent.OperatorText // the configuration is the operator's text
+	if err := persona.UnmarshalText([]byte(a.Persona)); err != nil {
+		return fmt.Errorf("persona: %w", err)
+	}
+	h.agents[string(a.Name)], err = agent.New(agent.Options{
+		ID: abi.AgentID(a.Name), Model: model, Dispatcher: w.dispatcher, System: agent.NewSystem(persona),
+	})
+	return err
+}
+
+func newModel(a config.Agent) (agent.Model, error) {
+	switch a.Model {
+	case config.ModelOffline:
+		return offline.New(), nil
+	case config.ModelScripted:
+		data, err := config.ReadOwned(a.Script, abi.MiB)
+		if err != nil {
+			return nil, fmt.Errorf("script: %w", err)
+		}
+		return scripted.Parse(a.Script, data)
+	}
+	return nil, fmt.Errorf("model %q is not known", a.Model)
+}
+
+// services are the parts of the host that act for guests.
+func (h *Host) services() wasm.Services {
+	return wasm.Services{
+		Fetch: h.chamber.Broker, KV: h.chamber.KV, Ask: h.approvals, Secrets: h.chamber.Broker, Observer: observer{h.ledger, h.log},
+	}
+}
+
+// listeners are addresses that no skill reaches, whatever the operator opened.
+func (h *Host) listeners() []netip.AddrPort {
+	if h.server == nil {
+		return nil
+	}
+	ap, err := netip.ParseAddrPort(strings.TrimPrefix(h.server.Address(), "http://"))
+	if err != nil {
+		return nil
+	}
+	return []netip.AddrPort{ap}
+}
+
+// Start takes the address. Requests are answered from Run on.
+func (h *Host) Start(ctx context.Context, listen string) error {
+	token, _, err := h.state.Token()
+	if err != nil {
+		return err
+	}
+	h.server, err = admin.Listen(ctx, admin.Config{Listen: listen, Token: token, Backend: h, Log: h.log})
+	return err
+}
+
+// Address returns http://HOST:PORT, once Start has returned.
+func (h *Host) Address() string { return h.server.Address() }
+
+// Run publishes the address, calls ready, serves until ctx ends or Stop is called,
+// and lets the requests in flight end.
+func (h *Host) Run(ctx context.Context, ready func()) error {
+	served := make(chan error, 1)
+	go func() { served <- h.server.Serve() }()
+	info := config.Info{
+		PID: os.Getpid(), Address: h.Address(), Version: h.version, Started: h.started.UTC(),
+		Config: h.settings.File, Skills: h.catalog.dirs, Grants: h.grants.dirs,
+	}
+	err := h.state.Publish(info)
+	ctx, cancel := context.WithCancel(ctx)
+	var warm sync.WaitGroup
+	if err == nil {
+		ready()
+		warm.Go(func() { h.prewarm(ctx) })
+		select {
+		case err = <-served:
+			served <- nil
+		case <-ctx.Done():
+		case <-h.stop:
+		}
+	}
+	h.log.Info("stopping")
+	cancel()
+	err = errors.Join(err, h.state.Withdraw())
+	end, done := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	defer done()
+	err = errors.Join(err, h.server.Shutdown(end), <-served)
+	warm.Wait()
+	return err
+}
+
+// Stop asks Run to end.
+func (h *Host) Stop(context.Context) error {
+	h.stopOnce.Do(func() { close(h.stop) })
+	return nil
+}
+
+// prewarm compiles what is not in the cache yet, one module after the other, so that
+// the first message does not wait for a compiler.
+func (h *Host) prewarm(ctx context.Context) {
+	w, err := h.current()
+	if err != nil {
+		return
+	}
+	for _, s := range w.skills {
+		if s.State != skillReady || ctx.Err() != nil {
+			continue
+		}
+		rights, err := h.rights(s.Bundle, s.Agents[0])
+		if err == nil {
+			err = h.chamber.Engine.Prepare(ctx, sourceOf(s.Bundle), rights.Limits)
+		}
+		if err != nil && ctx.Err() == nil {
+			h.log.Warn("skill cannot be compiled", "skill", s.Bundle.Name(), "err", err)
+		}
+	}
+	debug.FreeOSMemory() // the modules were read once and are not needed again
+}
+
+// Close flushes and releases everything, in the reverse order of New.
+func (h *Host) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	var all error
+	if h.chamber != nil {
+		all = errors.Join(all, h.chamber.Close(ctx))
+	}
+	if h.audit != nil {
+		all = errors.Join(all, h.audit.Close())
+	}
+	if h.release != nil {
+		all = errors.Join(all, h.release())
+	}
+	return all
+}
+
+// Warnings lists what works but is weaker than it could be.
+func (h *Host) Warnings() []string {
+	var w []string
+	if st := h.chamber.Confinement(); !st.Bwrap {
+		w = append(w, fmt.Sprintf("modules are compiled under resource limits alone, without bubblewrap: %s; %s", st.Why, st.Fix))
+	}
+	if os.Geteuid() == 0 {
+		w = append(w, "the daemon runs as root: run it as a user of its own, it needs no privilege")
+	}
+	if open := h.private(); len(open) > 0 {
+		w = append(w, fmt.Sprintf("%d private origins are open to skills; glovebox egress list", len(open)))
+	}
+	if _, err := h.egress.origins(); err != nil {
+		w = append(w, "private origins are closed: "+err.Error())
+	}
+	for _, a := range h.settings.Agents {
+		if a.Model == config.ModelScripted {
+			w = append(w, fmt.Sprintf("agent %s follows the script %s", a.Name, filepath.Base(a.Script)))
+		}
+	}
+	return w
+}
+
+// knownSecrets is the vault as a source of what must not be shown, once it is open.
+type knownSecrets struct {
+	mu    sync.Mutex // guards vault
+	vault redact.Source
+}
+
+func (k *knownSecrets) set(s redact.Source) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.vault = s
+}
+
+// Matcher implements redact.Source.
+func (k *knownSecrets) Matcher() *redact.Matcher {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.vault == nil {
+		return nil
+	}
+	return k.vault.Matcher()
+}
+
+// Redact implements audit.Redactor.
+func (k *knownSecrets) Redact(text string) string { return k.Matcher().RedactString(text) }

@@ -1,0 +1,106 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/skills"
+)
+
+// workspacePrefix marks a folder of the agent's own workspace in a grant.
+const workspacePrefix = "workspace:"
+
+// rights computes what a skill may do for an agent at this moment. Every error is a
+// reason not to run the call.
+func (h *Host) rights(b *skills.Bundle, agent abi.AgentID) (abi.Rights, error) {
+	grant, _, err := h.grants.Lookup(b.Name())
+	if err != nil {
+		return abi.Rights{}, err
+	}
+	rights, _, err := abi.Effective(&b.Manifest.Manifest, grant, h.policy(), agent, b.Digest, time.Now())
+	if err != nil {
+		return abi.Rights{}, err
+	}
+	workspace := func() (string, error) {
+		dir, err := h.state.AgentDir(config.AgentName(agent))
+		return filepath.Join(dir, "workspace"), err
+	}
+	err = ResolveFiles(&rights, workspace)
+	return rights, err
+}
+
+// policy is the operator's global policy at this moment.
+func (h *Host) policy() abi.GlobalPolicy {
+	return abi.GlobalPolicy{Limits: h.settings.Limits, PrivateOrigins: h.private()}
+}
+
+// private lists the origins that the operator opened. A list that cannot be read
+// opens nothing.
+func (h *Host) private() []abi.Origin {
+	own, err := h.egress.origins()
+	if err != nil {
+		h.log.Error("no private origin is open", "err", err)
+		return nil
+	}
+	all := append(slices.Clone(h.settings.Egress.Private), own...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// ResolveFiles replaces "workspace:NAME" in the file rights by the folder NAME of the
+// workspace, which it makes (mode 0700). The names come from the operator's grant; a
+// name that is not a single segment, or a link, is an error.
+func ResolveFiles(rights *abi.Rights, workspace func() (string, error)) error {
+	files := slices.Clone(rights.Files) // the caller's may be shared
+	for i, f := range files {
+		name, ok := strings.CutPrefix(f.Host, workspacePrefix)
+		if !ok {
+			if !filepath.IsAbs(f.Host) {
+				return fmt.Errorf("mount %s (%s): %q is neither workspace:NAME nor an absolute path", f.Mount, f.Rule, f.Host)
+			}
+			continue
+		}
+		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, `/\`) {
+			return fmt.Errorf("mount %s (%s): %q is not the name of a folder", f.Mount, f.Rule, name)
+		}
+		dir, err := workspace()
+		if err != nil {
+			return err
+		}
+		path, err := folderIn(dir, name)
+		if err != nil {
+			return fmt.Errorf("mount %s: %w", f.Mount, err)
+		}
+		files[i].Host = path
+	}
+	rights.Files = files
+	return nil
+}
+
+// folderIn makes the folder name in dir and refuses anything else of that name.
+func folderIn(dir, name string) (string, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = root.Close() }()
+	if err := root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	info, err := root.Lstat(name)
+	if err != nil {
+		return "", err
+	}
+	if !info.IsDir() {
+		return "", fmt.Errorf("%s in the workspace is not a folder", name)
+	}
+	return filepath.Join(dir, name), nil
+}

@@ -1,0 +1,110 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/agent"
+	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/wasm"
+	"github.com/glovebox-dev/glovebox/host/wasm/module"
+	"github.com/glovebox-dev/glovebox/skills"
+)
+
+// errFailed is what a model is told of a failure inside the host, whose details are
+// for the operator's log only.
+var errFailed = errors.New("the skill could not be run; the daemon's log has the details")
+
+// skillTool is one tool of a skill behind the dispatcher.
+type skillTool struct {
+	host   *Host
+	bundle *skills.Bundle // as it was when the registry was made
+	ref    abi.ToolRef
+}
+
+var _ agent.Tool = (*skillTool)(nil)
+
+// Digest implements agent.Tool: that of the manifest which lies in the folder now.
+// The manifest holds the digest of the module, which is checked at each load.
+func (t *skillTool) Digest() abi.Digest {
+	now, err := t.host.catalog.open(t.bundle.Dir)
+	if err != nil {
+		return "" // denied by the gate
+	}
+	return now.Digest
+}
+
+// Invoke implements agent.Tool: request ∩ grant ∩ policy of this moment, bound to
+// these arguments, then one call in an instance of its own.
+func (t *skillTool) Invoke(ctx context.Context, auth policy.Authorized, args json.RawMessage) (agent.Outcome, error) {
+	caller, err := auth.Redeem(t.ref, t.bundle.Digest, args)
+	if err != nil {
+		return agent.Outcome{}, err
+	}
+	rights, err := t.host.rights(t.bundle, caller.Agent)
+	if err != nil {
+		t.host.log.Warn("call refused", "skill", caller.Skill, "agent", caller.Agent, "err", err)
+		return agent.Outcome{}, fmt.Errorf("the operator's grant for this skill cannot be used; ask the operator to run \"glovebox skill list\"")
+	}
+	if rights, err = rights.Bind(args); err != nil {
+		return agent.Outcome{}, fmt.Errorf("bind the arguments: %w", err)
+	}
+	out, err := t.host.chamber.Engine.Call(ctx, wasm.Invocation{
+		Caller: caller, Source: sourceOf(t.bundle), Profile: t.bundle.Manifest.Manifest.ABI,
+		Tool: t.ref.Tool, Arguments: args, Rights: rights, Services: t.host.services(),
+	})
+	var result agent.Outcome
+	if out != nil {
+		result = agent.Outcome{Result: out.Result, Denials: out.Denials, Detail: usageDetail(out.Usage)}
+	}
+	if err != nil {
+		return result, t.shown(err)
+	}
+	return result, nil
+}
+
+func sourceOf(b *skills.Bundle) wasm.Source {
+	return wasm.Source{Digest: b.Manifest.Module, Read: b.Read}
+}
+
+// shown returns err if its text is fit for a model, and a plain sentence otherwise.
+func (t *skillTool) shown(err error) error {
+	var limit *wasm.LimitError
+	var guest *wasm.GuestError
+	var trap *wasm.TrapError
+	var result *wasm.ResultError
+	var strict *wasm.DeniedError
+	var refusal *module.Refusal
+	switch {
+	case errors.As(err, &limit), errors.As(err, &guest), errors.As(err, &result), errors.As(err, &strict),
+		errors.Is(err, wasm.ErrBusy), errors.Is(err, wasm.ErrNoTool), errors.Is(err, wasm.ErrClosed),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.As(err, &trap):
+		t.host.log.Warn("skill crashed", "skill", t.ref.Skill, "err", trap.Message, "frames", strings.Join(trap.Frames, " < "))
+		return err
+	case errors.As(err, &refusal):
+		t.host.log.Warn("module refused", "skill", t.ref.Skill, "err", err)
+		return fmt.Errorf("the module of skill %q was refused (rule %s)", t.ref.Skill, refusal.Rule)
+	case errors.Is(err, wasm.ErrDigest), errors.Is(err, skills.ErrDigest):
+		t.host.log.Error("skill refused", "skill", t.ref.Skill, "err", err)
+		return fmt.Errorf("skill %q was changed after it was built and is not run; the operator can rebuild it with \"glovebox skill build\"", t.ref.Skill)
+	}
+	t.host.log.Error("call failed", slog.String("tool", t.ref.String()), slog.Any("err", err))
+	return errFailed
+}
+
+// usageDetail is what the audit log keeps of what a call consumed.
+func usageDetail(u wasm.Usage) map[string]string {
+	return map[string]string{
+		"wall": u.Wall.Round(time.Microsecond).String(), "memory": fmt.Sprint(u.Memory),
+		"host_calls": fmt.Sprint(u.HostCalls), "http_calls": fmt.Sprint(u.HTTPCalls),
+		"http_received": fmt.Sprint(u.HTTPReceived), "file_read": fmt.Sprint(u.FileRead),
+	}
+}
