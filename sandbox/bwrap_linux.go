@@ -31,13 +31,49 @@ func bwrapArgs(exe *os.File, out bool) ([]string, error) {
 	for _, lib := range libs {
 		args = append(args, "--ro-bind", lib, lib)
 	}
-	args = append(args, "--ro-bind-fd", fmt.Sprint(exeFD), "/glovebox")
+	if reachable(exe) {
+		args = append(args, "--ro-bind-fd", fmt.Sprint(exeFD), "/glovebox")
+	} else {
+		args = append(args, "--perms", "0555", "--ro-bind-data", fmt.Sprint(exeFD), "/glovebox")
+	}
 	if out {
 		args = append(args, "--bind-fd", fmt.Sprint(outFD), "/out")
 	}
 	// The engine asks the kernel for little, the Go runtime reads /proc/self and /dev/null.
 	args = append(args, "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/", "--chdir", "/")
 	return append(args, "--", "/glovebox", Verb), nil
+}
+
+// reachable reports whether the child's user can reach the open file by its path,
+// which is what bubblewrap needs to bind it. Otherwise it is copied into the jail.
+func reachable(f *os.File) bool {
+	path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if err != nil {
+		return false
+	}
+	own, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Lstat(path)
+	if err != nil || !os.SameFile(own, there) {
+		return false // replaced or deleted since it was started
+	}
+	if os.Geteuid() != 0 {
+		return true // the child has the same user
+	}
+	if there.Mode().Perm()&0o005 != 0o005 {
+		return false
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		fi, err := os.Lstat(dir)
+		if err != nil || fi.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		if dir == "/" {
+			return true
+		}
+	}
 }
 
 // libraryDirs are where the dynamic loaders of the common distributions look
