@@ -81,7 +81,9 @@ type DeniedError struct {
 }
 
 // Error implements error.
-func (e *DeniedError) Error() string { return "stopped, since denials are strict: " + e.Problem.Error() }
+func (e *DeniedError) Error() string {
+	return "stopped, since denials are strict: " + e.Problem.Error()
+}
 
 // Unwrap gives the refusal.
 func (e *DeniedError) Unwrap() error { return e.Problem }

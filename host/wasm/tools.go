@@ -1,0 +1,37 @@
+package wasm
+
+import (
+	"context"
+
+	"github.com/glovebox-dev/glovebox/abi"
+)
+
+// Bounds of what a tool says about itself.
+const (
+	maxTitle       = 256
+	maxDescription = 2 << 10
+)
+
+// Tools asks a module for its tools, with no rights at all. The answer of
+// extism/raw, which has no list, is empty.
+func (e *Engine) Tools(ctx context.Context, src Source, profile abi.Profile, limits abi.Limits) ([]abi.Tool, error) {
+	p, ok, err := planList(profile)
+	if err != nil || !ok {
+		return nil, err
+	}
+	out, err := e.run(ctx, Invocation{
+		Caller: abi.Caller{Skill: "list"}, Source: src, Profile: profile, Rights: abi.Rights{Limits: limits},
+	}, p)
+	if err != nil {
+		return nil, err
+	}
+	tools, err := abi.DecodeTools(out.Raw)
+	if err != nil {
+		return nil, &ResultError{Err: err}
+	}
+	for i := range tools {
+		tools[i].Title = oneLine(tools[i].Title, maxTitle)
+		tools[i].Description = prose(tools[i].Description, maxDescription)
+	}
+	return tools, nil
+}
