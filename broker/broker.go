@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -76,6 +77,11 @@ type Broker struct {
 	engine engine
 	vault  *Vault
 	log    *slog.Logger
+
+	closing chan struct{}
+	mu      sync.Mutex // guards closed, and orders busy.Add before busy.Wait
+	closed  bool
+	busy    sync.WaitGroup
 }
 
 // New returns a broker. It does not touch the network.
@@ -101,7 +107,7 @@ func New(cfg Config) (*Broker, error) {
 	}
 	g := &guard{resolver: cfg.Resolver, private: cfg.Private, own: own, listeners: cfg.Listeners}
 	return &Broker{
-		vault: cfg.Vault, log: cfg.Log,
+		vault: cfg.Vault, log: cfg.Log, closing: make(chan struct{}),
 		engine: engine{
 			guard:    g,
 			trip:     &network{guard: g, tls: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.Roots}},
@@ -119,7 +125,39 @@ func New(cfg Config) (*Broker, error) {
 // zero admitting nothing: a caller that counts over a whole call lowers them to what
 // the call has left.
 func (b *Broker) Fetch(ctx context.Context, caller abi.Caller, rights abi.Rights, req abi.FetchRequest, body []byte) (abi.FetchResponse, []byte, error) {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return abi.FetchResponse{}, nil, &abi.Problem{Code: abi.CodeUnavailable, Capability: capHTTP, Message: "glovebox is shutting down"}
+	}
+	b.busy.Add(1)
+	b.mu.Unlock()
+	defer b.busy.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan struct{})
+	defer close(done)
+	b.busy.Go(func() {
+		select {
+		case <-b.closing:
+			cancel()
+		case <-done:
+		}
+	})
 	return b.engine.fetch(ctx, caller, rights, req, body)
+}
+
+// Close cancels the requests that are under way and returns when they have ended. It
+// does not close the vault. Later requests are answered with a problem.
+func (b *Broker) Close() error {
+	b.mu.Lock()
+	if !b.closed {
+		b.closed = true
+		close(b.closing)
+	}
+	b.mu.Unlock()
+	b.busy.Wait()
+	return nil
 }
 
 // Present reports whether a value is stored under the operator's name store. Which
