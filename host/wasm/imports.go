@@ -65,6 +65,11 @@ func (f hostFunc) bind() api.GoModuleFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		c := from(ctx)
 		c.enter(ctx)
+		for i, t := range f.params {
+			if t == i32 { // the engine leaves the upper half of such a slot as it was
+				stack[i] = uint64(uint32(stack[i]))
+			}
+		}
 		f.run(ctx, c, m, stack)
 	}
 }
