@@ -146,9 +146,6 @@ func (d *yamlDecoder) parse(data []byte) (*yaml.Node, error) {
 	case !utf8.Valid(data):
 		return nil, fail(invalidUTF8Line(data), "the text is not valid UTF-8")
 	}
-	if line := tooDeepYAML(data); line > 0 {
-		return nil, fail(line, "nested deeper than %d", MaxYAMLDepth)
-	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	if err := dec.Decode(&doc); err != nil {
@@ -169,27 +166,6 @@ func (d *yamlDecoder) parse(data []byte) (*yaml.Node, error) {
 		return nil, fail(1, "the file is empty")
 	}
 	return doc.Content[0], nil
-}
-
-// tooDeepYAML stops flow collections before the parser, whose time is quadratic in
-// their depth, sees them. It counts brackets without regard for quotes, with a bound
-// far above what MaxYAMLDepth lets through; value checks the exact depth.
-func tooDeepYAML(data []byte) int {
-	line, depth := 1, 0
-	for _, c := range data {
-		switch c {
-		case '\n':
-			line++
-		case '[', '{':
-			depth++
-		case ']', '}':
-			depth = max(0, depth-1)
-		}
-		if depth > 16*MaxYAMLDepth {
-			return line
-		}
-	}
-	return 0
 }
 
 var yamlErrorRE = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
