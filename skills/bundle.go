@@ -22,7 +22,7 @@ const (
 // Bounds of the files that Open reads.
 const (
 	MaxModule   = 32 * abi.MiB // the ceiling of module.Limits
-	MaxManifest = 4 * abi.MiB  // 256 tools with schemas
+	MaxManifest = abi.MaxManifest
 	MaxFile     = 10 * abi.MiB // any other file of a bundle
 )
 

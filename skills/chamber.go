@@ -57,7 +57,6 @@ type Runner interface {
 	RunTool(ctx context.Context, c Call) (Outcome, error)
 }
 
-// Toolchain runs the author's compiler on the author's machine.
-type Toolchain interface {
-	Run(ctx context.Context, dir string, argv, env []string, out io.Writer) error
-}
+// Toolchain runs the author's compiler on the author's machine with exactly the
+// environment env; sandbox.RunToolchain is one.
+type Toolchain func(ctx context.Context, dir string, argv, env []string, out io.Writer) error
