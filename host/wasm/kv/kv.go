@@ -1,0 +1,255 @@
+// Package kv is the key-value store that skills keep state in, one scope for each
+// (skill, agent), in one SQLite database. Quotas are counted in the transaction that
+// writes, so that two sessions cannot pass them together.
+package kv
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/sqlitex"
+)
+
+// Bounds of one entry and one answer.
+const (
+	MaxKey   = 256       // bytes of UTF-8
+	MaxValue = 256 << 10 // bytes
+	MaxList  = 1000      // entries
+	maxTTL   = 10 * 365 * 24 * time.Hour
+)
+
+// rowCost is what an entry costs beside its key and value, so that many empty values
+// are not free.
+const rowCost = 32
+
+var migrations = []string{`
+CREATE TABLE kv (
+	skill   TEXT NOT NULL,
+	agent   TEXT NOT NULL,
+	key     BLOB NOT NULL,
+	value   BLOB NOT NULL,
+	version INTEGER NOT NULL,
+	expires INTEGER NOT NULL, -- Unix milliseconds; 0 = never
+	PRIMARY KEY (skill, agent, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE kv_version (
+	skill TEXT NOT NULL,
+	agent TEXT NOT NULL,
+	last  INTEGER NOT NULL,
+	PRIMARY KEY (skill, agent)
+) STRICT, WITHOUT ROWID`}
+
+// Store is the store. It is safe for concurrent use.
+type Store struct {
+	db  *sqlitex.DB
+	now func() time.Time
+}
+
+// Open opens or creates the database at path.
+func Open(ctx context.Context, path string) (*Store, error) {
+	db, err := sqlitex.Open(ctx, path, migrations)
+	if err != nil {
+		return nil, fmt.Errorf("open key-value store: %w", err)
+	}
+	return &Store{db: db, now: time.Now}, nil
+}
+
+// Close closes the database.
+func (s *Store) Close() error { return s.db.Close() }
+
+func problem(code abi.Code, format string, args ...any) *abi.Problem {
+	return &abi.Problem{Code: code, Capability: "kv", Message: fmt.Sprintf(format, args...)}
+}
+
+// checkCaller refuses an empty scope: it would be everybody's.
+func checkCaller(c abi.Caller) error {
+	if c.Skill == "" || c.Agent == "" {
+		return problem(abi.CodeInternal, "the store needs a skill and an agent")
+	}
+	return nil
+}
+
+func checkKey(c abi.Caller, key string) error {
+	if err := checkCaller(c); err != nil {
+		return err
+	}
+	if key == "" || len(key) > MaxKey || !utf8.ValidString(key) {
+		return problem(abi.CodeInvalid, "key: want 1 to %d bytes of UTF-8", MaxKey)
+	}
+	return nil
+}
+
+// Get returns the value and version of req.Key, or a not_found problem.
+func (s *Store) Get(ctx context.Context, c abi.Caller, req abi.KVRequest) (value []byte, version uint64, err error) {
+	if err := checkKey(c, req.Key); err != nil {
+		return nil, 0, err
+	}
+	row := s.db.Read.QueryRowContext(ctx, `SELECT value, version FROM kv WHERE skill = ? AND agent = ? AND key = ? AND (expires = 0 OR expires > ?)`,
+		string(c.Skill), string(c.Agent), []byte(req.Key), s.now().UnixMilli())
+	if err := row.Scan(&value, &version); errors.Is(err, sql.ErrNoRows) {
+		return nil, 0, problem(abi.CodeNotFound, "no such key")
+	} else if err != nil {
+		return nil, 0, fmt.Errorf("kv get: %w", err)
+	}
+	return value, version, nil
+}
+
+// Set writes value under req.Key and returns its version, which grows with every
+// write of the scope. With req.IfVersion the present version must be that one, 0
+// meaning that there is none. All entries of the scope together hold at most
+// maxBytes (keys, values and 32 bytes each) and maxKeys keys.
+func (s *Store) Set(ctx context.Context, c abi.Caller, maxBytes int64, maxKeys int, req abi.KVRequest, value []byte) (version uint64, err error) {
+	if err := checkKey(c, req.Key); err != nil {
+		return 0, err
+	}
+	if len(value) > MaxValue {
+		return 0, problem(abi.CodeTooLarge, "a value has at most %d bytes", MaxValue)
+	}
+	if req.TTLSec < 0 || req.TTLSec > int64(maxTTL/time.Second) {
+		return 0, problem(abi.CodeInvalid, "ttl_s: want 0 to %d", int64(maxTTL/time.Second))
+	}
+	now := s.now()
+	expires := int64(0)
+	if req.TTLSec > 0 {
+		expires = now.Add(time.Duration(req.TTLSec) * time.Second).UnixMilli()
+	}
+	if value == nil {
+		value = []byte{}
+	}
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		if err := s.match(ctx, tx, c, req, now); err != nil {
+			return err
+		}
+		if err := s.room(ctx, tx, c, maxBytes, maxKeys, req.Key, len(value)); err != nil {
+			return err
+		}
+		row := tx.QueryRowContext(ctx, `INSERT INTO kv_version VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last`, string(c.Skill), string(c.Agent))
+		if err := row.Scan(&version); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO kv VALUES (?, ?, ?, ?, ?, ?)`,
+			string(c.Skill), string(c.Agent), []byte(req.Key), value, version, expires)
+		return err
+	})
+	return version, err
+}
+
+// Delete removes req.Key; a key that is not there is a not_found problem.
+func (s *Store) Delete(ctx context.Context, c abi.Caller, req abi.KVRequest) error {
+	if err := checkKey(c, req.Key); err != nil {
+		return err
+	}
+	return s.write(ctx, func(tx *sql.Tx) error {
+		if err := s.match(ctx, tx, c, req, s.now()); err != nil {
+			return err
+		}
+		res, err := tx.ExecContext(ctx, `DELETE FROM kv WHERE skill = ? AND agent = ? AND key = ?`, string(c.Skill), string(c.Agent), []byte(req.Key))
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, problem(abi.CodeNotFound, "no such key"))
+		}
+		return nil
+	})
+}
+
+// List answers keys that begin with req.Prefix and come after req.After, in byte order.
+func (s *Store) List(ctx context.Context, c abi.Caller, req abi.KVRequest) (abi.KVListResult, error) {
+	list := abi.KVListResult{Keys: []abi.KVEntry{}}
+	if err := checkCaller(c); err != nil {
+		return list, err
+	}
+	limit := req.Limit
+	if limit <= 0 || limit > MaxList {
+		limit = MaxList
+	}
+	rows, err := s.db.Read.QueryContext(ctx, `SELECT key, version, length(value) FROM kv
+		WHERE skill = ? AND agent = ? AND key > ? AND substr(key, 1, ?) = ? AND (expires = 0 OR expires > ?) ORDER BY key LIMIT ?`,
+		string(c.Skill), string(c.Agent), []byte(req.After), len(req.Prefix), []byte(req.Prefix), s.now().UnixMilli(), limit+1)
+	if err != nil {
+		return list, fmt.Errorf("kv list: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var key []byte
+		var e abi.KVEntry
+		if err := rows.Scan(&key, &e.Version, &e.Size); err != nil {
+			return list, fmt.Errorf("kv list: %w", err)
+		}
+		e.Key = strings.ToValidUTF8(string(key), "\uFFFD")
+		if len(list.Keys) == limit {
+			list.Next = list.Keys[limit-1].Key
+			break
+		}
+		list.Keys = append(list.Keys, e)
+	}
+	if err := rows.Err(); err != nil {
+		return list, fmt.Errorf("kv list: %w", err)
+	}
+	return list, nil
+}
+
+// write runs f in a transaction; a problem of f is returned as it is.
+func (s *Store) write(ctx context.Context, f func(tx *sql.Tx) error) error {
+	tx, err := s.db.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("kv: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if err := f(tx); err != nil {
+		if p, ok := errors.AsType[*abi.Problem](err); ok {
+			return p
+		}
+		return fmt.Errorf("kv: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("kv: %w", err)
+	}
+	return nil
+}
+
+// match drops what has expired in the scope and checks IfVersion.
+func (s *Store) match(ctx context.Context, tx *sql.Tx, c abi.Caller, req abi.KVRequest, now time.Time) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM kv WHERE skill = ? AND agent = ? AND expires != 0 AND expires <= ?`,
+		string(c.Skill), string(c.Agent), now.UnixMilli()); err != nil {
+		return err
+	}
+	if req.IfVersion == nil {
+		return nil
+	}
+	var have uint64
+	err := tx.QueryRowContext(ctx, `SELECT version FROM kv WHERE skill = ? AND agent = ? AND key = ?`,
+		string(c.Skill), string(c.Agent), []byte(req.Key)).Scan(&have)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if have != *req.IfVersion {
+		return problem(abi.CodeConflict, "the key has version %d", have)
+	}
+	return nil
+}
+
+// room checks the quotas as they would stand with key at size bytes.
+func (s *Store) room(ctx context.Context, tx *sql.Tx, c abi.Caller, maxBytes int64, maxKeys int, key string, size int) error {
+	var keys int
+	var bytes int64
+	err := tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(length(key) + length(value) + ?), 0) FROM kv WHERE skill = ? AND agent = ? AND key != ?`,
+		rowCost, string(c.Skill), string(c.Agent), []byte(key)).Scan(&keys, &bytes)
+	if err != nil {
+		return err
+	}
+	if keys+1 > maxKeys {
+		return &abi.Problem{Code: abi.CodeQuota, Capability: "kv", Rule: "limits.kv_keys", Message: fmt.Sprintf("limits.kv_keys %d reached", maxKeys)}
+	}
+	if bytes+int64(len(key)+size+rowCost) > maxBytes {
+		return &abi.Problem{Code: abi.CodeQuota, Capability: "kv", Rule: "limits.kv_bytes", Message: fmt.Sprintf("limits.kv_bytes %d reached", maxBytes)}
+	}
+	return nil
+}
