@@ -86,9 +86,10 @@ func readGrant(path string, skill abi.SkillName) (*abi.Grant, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read grant: %w", err)
 	}
-	grant, err := abi.DecodeGrant(path, data)
+	// Denials cite this name to the guest: no folder of the host.
+	grant, err := abi.DecodeGrant("grants/"+filepath.Base(path), data)
 	if err != nil {
-		return nil, fmt.Errorf("read grant: %w", err)
+		return nil, fmt.Errorf("read grant in %s: %w", filepath.Dir(path), err)
 	}
 	if grant.Skill != skill {
 		return nil, fmt.Errorf("read grant: %s is for skill %q, its name says %q", path, grant.Skill, skill)

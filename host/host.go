@@ -41,28 +41,28 @@ type Config struct {
 	Log      slog.Handler // nil discards; known secrets are taken out of every record
 }
 
+// ErrNoSkill is returned for a name that no installed skill has.
+var ErrNoSkill = errors.New("no skill of that name is installed")
+
 // Host is one daemon. New opens it, Start takes the address, Run serves, Close ends it.
 type Host struct {
-	state    *config.State
-	settings config.Config
-	version  string
-	started  time.Time
-	log      *slog.Logger
-	now      func() time.Time
+	state   *config.State
+	version string
+	started time.Time
+	log     *slog.Logger
 
 	chamber   *Chamber
 	audit     *audit.Log
 	ledger    *ledger
 	approvals *approvals
-	catalog   *catalog
-	grants    *grantBook
-	egress    *openOrigins
-	agents    map[string]*agent.Agent
-	server    *admin.Server
-	release   func() error // of the lock on the state folder
-	chats     chan struct{}
-	stop      chan struct{} // closed by Stop
-	stopOnce  sync.Once
+	surveyor
+	egress   *openOrigins
+	agents   map[string]*agent.Agent
+	server   *admin.Server
+	release  func() error // of the lock on the state folder
+	chats    chan struct{}
+	stop     chan struct{} // closed by Stop
+	stopOnce sync.Once
 
 	mu    sync.Mutex // guards world
 	world *world
@@ -72,7 +72,7 @@ type Host struct {
 // process and no listener. On an error nothing stays open.
 func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	h := &Host{
-		state: cfg.State, settings: cfg.Settings, version: cfg.Version, started: time.Now(), now: time.Now,
+		state: cfg.State, version: cfg.Version, started: time.Now(),
 		egress: &openOrigins{state: cfg.State}, agents: map[string]*agent.Agent{},
 		chats: make(chan struct{}, maxChats), stop: make(chan struct{}),
 	}
@@ -89,12 +89,20 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	h.catalog = newCatalog(h.skillDirs(cfg), h.log)
-	h.grants = newGrantBook(h.grantDirs(cfg))
+	h.surveyor = surveyor{
+		catalog: newCatalog(cfg.skillDirs(), h.log), grants: newGrantBook(cfg.grantDirs()), settings: cfg.Settings,
+		policy: h.policy, now: time.Now,
+	}
 	if h.audit, err = audit.Open(ctx, audit.Config{Path: cfg.State.Audit(), KeyPath: cfg.State.Key("audit"), Redactor: secrets, Log: h.log}); err != nil {
 		return nil, err
 	}
 	h.ledger = newLedger(h.audit)
+	if _, err := h.ledger.Append(ctx, audit.Entry{Event: "host.started", Actor: "host", Durable: true, Detail: map[string]string{"version": cfg.Version}}); err != nil {
+		return nil, err
+	}
+	if err := h.audit.Checkpoint(ctx); err != nil { // from here on the log can be verified
+		return nil, err
+	}
 	h.approvals = newApprovals(h.ledger)
 	h.chamber, err = OpenChamber(ctx, ChamberConfig{
 		State: cfg.State, Private: h.private, Listeners: h.listeners, Egress: observer{h.ledger, h.log}, Version: cfg.Version, Log: h.log,
@@ -115,17 +123,24 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	return h, nil
 }
 
-func (h *Host) skillDirs(cfg Config) []string {
-	return slices.Concat(cfg.Skills, cfg.Settings.Skills.Dirs, []string{cfg.State.Skills()})
+func (c Config) skillDirs() []string {
+	return slices.Concat(c.Skills, c.Settings.Skills.Dirs, []string{c.State.Skills()})
 }
 
 // grantDirs has the state's own folder first: there the command line writes.
-func (h *Host) grantDirs(cfg Config) []string {
-	dirs := append([]string{cfg.State.Grants()}, cfg.Grants...)
-	if cfg.Settings.Grants.Dir != "" {
-		dirs = append(dirs, cfg.Settings.Grants.Dir)
+func (c Config) grantDirs() []string {
+	dirs := append([]string{c.State.Grants()}, c.Grants...)
+	if c.Settings.Grants.Dir != "" {
+		dirs = append(dirs, c.Settings.Grants.Dir)
 	}
 	return dirs
+}
+
+func (c Config) logger() *slog.Logger {
+	if c.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(c.Log)
 }
 
 func (h *Host) addAgent(a config.Agent, w *world) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,9 +15,6 @@ import (
 	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/skills"
 )
-
-// workspacePrefix marks a folder of the agent's own workspace in a grant.
-const workspacePrefix = "workspace:"
 
 // rights computes what a skill may do for an agent at this moment. Every error is a
 // reason not to run the call.
@@ -38,21 +36,24 @@ func (h *Host) rights(b *skills.Bundle, agent abi.AgentID) (abi.Rights, error) {
 }
 
 // policy is the operator's global policy at this moment.
-func (h *Host) policy() abi.GlobalPolicy {
-	return abi.GlobalPolicy{Limits: h.settings.Limits, PrivateOrigins: h.private()}
-}
+func (h *Host) policy() abi.GlobalPolicy { return globalPolicy(h.settings, h.egress, h.log) }
 
-// private lists the origins that the operator opened. A list that cannot be read
-// opens nothing.
-func (h *Host) private() []abi.Origin {
-	own, err := h.egress.origins()
+// private lists the origins that the operator opened.
+func (h *Host) private() []abi.Origin { return h.policy().PrivateOrigins }
+
+// globalPolicy joins what the configuration and the command line say. A list of
+// private origins that cannot be read opens nothing, of either source.
+func globalPolicy(settings config.Config, own *openOrigins, log *slog.Logger) abi.GlobalPolicy {
+	p := abi.GlobalPolicy{Limits: settings.Limits}
+	more, err := own.origins()
 	if err != nil {
-		h.log.Error("no private origin is open", "err", err)
-		return nil
+		log.Error("no private origin is open", "err", err)
+		return p
 	}
-	all := append(slices.Clone(h.settings.Egress.Private), own...)
+	all := append(slices.Clone(settings.Egress.Private), more...)
 	slices.Sort(all)
-	return slices.Compact(all)
+	p.PrivateOrigins = slices.Compact(all)
+	return p
 }
 
 // ResolveFiles replaces "workspace:NAME" in the file rights by the folder NAME of the
@@ -61,7 +62,7 @@ func (h *Host) private() []abi.Origin {
 func ResolveFiles(rights *abi.Rights, workspace func() (string, error)) error {
 	files := slices.Clone(rights.Files) // the caller's may be shared
 	for i, f := range files {
-		name, ok := strings.CutPrefix(f.Host, workspacePrefix)
+		name, ok := strings.CutPrefix(f.Host, abi.WorkspacePrefix)
 		if !ok {
 			if !filepath.IsAbs(f.Host) {
 				return fmt.Errorf("mount %s (%s): %q is neither workspace:NAME nor an absolute path", f.Mount, f.Rule, f.Host)

@@ -133,24 +133,35 @@ func (a *app) showCall(call admin.Call) {
 // answer puts an approval to the person at the terminal; elsewhere it says which
 // command answers it.
 func (a *app) answer(ctx context.Context, c *client, ask admin.Approval, lines *bufio.Scanner) {
-	a.say("approval %s: %s asks to run %s (%s)", ask.ID, ask.Agent, ask.Tool, ask.Class)
-	a.say("  with %s", string(ask.Arguments))
-	if !a.terminal {
-		a.say("hint: glovebox approve %s", ask.ID)
-		return
-	}
-	fmt.Fprint(a.err, "approve exactly this call once? [y/N] ")
 	if lines == nil {
 		lines = bufio.NewScanner(a.in)
 	}
-	decision := "deny"
-	if lines.Scan() {
-		switch strings.ToLower(strings.TrimSpace(lines.Text())) {
-		case "y", "yes":
-			decision = "approve"
+	d := admin.Decision{Decision: admin.Deny}
+	if ask.Kind == "question" {
+		a.say("question %s of %s: %s %s", ask.ID, ask.Tool, ask.Question, strings.Join(ask.Choices, " | "))
+		if !a.terminal {
+			a.say("hint: glovebox approve %s --answer TEXT", ask.ID)
+			return
+		}
+		fmt.Fprint(a.err, "answer (empty declines): ")
+		if lines.Scan() && strings.TrimSpace(lines.Text()) != "" {
+			d = admin.Decision{Decision: admin.Approve, Answer: strings.TrimSpace(lines.Text())}
+		}
+	} else {
+		a.say("approval %s: agent %s asks to run %s (%s) with %s", ask.ID, ask.Agent, ask.Tool, ask.Class, string(ask.Arguments))
+		if !a.terminal {
+			a.say("hint: glovebox approve %s", ask.ID)
+			return
+		}
+		fmt.Fprint(a.err, "approve exactly this call once? [y/N] ")
+		if lines.Scan() {
+			switch strings.ToLower(strings.TrimSpace(lines.Text())) {
+			case "y", "yes":
+				d.Decision = admin.Approve
+			}
 		}
 	}
-	if err := c.call(ctx, http.MethodPost, "/api/approvals/"+ask.ID, admin.Decision{Decision: decision}, nil); err != nil {
+	if err := c.call(ctx, http.MethodPost, "/api/approvals/"+ask.ID, d, nil); err != nil {
 		a.report(err)
 	}
 }
@@ -175,10 +186,11 @@ func (a *app) denyCommand() *cobra.Command {
 }
 
 func (a *app) decideCommand(verb, short string) *cobra.Command {
-	return &cobra.Command{
+	var answer string
+	cmd := &cobra.Command{
 		Use:   verb + " [ID]",
 		Short: short,
-		Long:  short + ".\nWithout an ID the calls that wait for an answer are listed.",
+		Long:  short + ".\nWithout an ID the calls and questions that wait are listed.",
 		Example: "  glovebox " + verb + "            # list what waits\n" +
 			"  glovebox " + verb + " k3f9       # answer one",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -189,16 +201,23 @@ func (a *app) decideCommand(verb, short string) *cobra.Command {
 			if len(args) == 0 {
 				return a.waiting(cmd.Context(), c)
 			}
-			if strings.ContainsAny(args[0], "/?#%") {
+			if strings.Trim(args[0], "abcdefghijklmnopqrstuvwxyz234567") != "" {
 				return usage("approval "+quote(args[0])+" is not an id", "list them with \"glovebox "+verb+"\"")
 			}
-			var answer map[string]string
-			if err := c.call(cmd.Context(), http.MethodPost, "/api/approvals/"+args[0], admin.Decision{Decision: verb}, &answer); err != nil {
+			d := admin.Decision{Decision: verb, Answer: answer}
+			var done map[string]string
+			if err := c.call(cmd.Context(), http.MethodPost, "/api/approvals/"+args[0], d, &done); err != nil {
 				return err
 			}
-			return a.show(answer, func() { fmt.Fprintln(a.out, args[0], map[string]string{"approve": "approved", "deny": "denied"}[verb]) })
+			return a.show(done, func() {
+				fmt.Fprintln(a.out, args[0], map[string]string{admin.Approve: "approved", admin.Deny: "denied"}[verb])
+			})
 		},
 	}
+	if verb == admin.Approve {
+		cmd.Flags().StringVar(&answer, "answer", "", "`TEXT` that answers a skill's question")
+	}
+	return cmd
 }
 
 func (a *app) waiting(ctx context.Context, c *client) error {
@@ -210,7 +229,7 @@ func (a *app) waiting(ctx context.Context, c *client) error {
 	}
 	return a.show(list, func() {
 		for _, p := range list.Approvals {
-			fmt.Fprintln(a.out, oneLine(fmt.Sprintf("%s  %s  %s  %s  until %s", p.ID, p.Agent, p.Tool, p.Arguments, p.Expires.Format("15:04:05"))))
+			fmt.Fprintln(a.out, oneLine(fmt.Sprintf("%s  %s  %s  %s %s %s  until %s", p.ID, p.Agent, p.Kind, p.Tool, p.Arguments, p.Question, p.Expires.Local().Format("15:04:05"))))
 		}
 		if len(list.Approvals) == 0 {
 			a.say("no call waits for an answer")

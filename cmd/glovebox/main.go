@@ -160,18 +160,24 @@ func (a *app) openState() (*config.State, error) {
 	return config.OpenState(dir)
 }
 
-// settings returns the configuration: of --config, else GLOVEBOX_CONFIG, else the
-// daemon that runs on this state, else the state folder, else the defaults.
+// settings returns the configuration of the daemon that runs on the state folder,
+// unless --config says otherwise, and of the one that would start where none runs.
 func (a *app) settings(state *config.State) (config.Config, error) {
+	if a.config == "" {
+		if info, err := state.Running(); err == nil && info.Config != "" {
+			return config.Load(info.Config)
+		}
+	}
+	return a.ownSettings(state)
+}
+
+// ownSettings returns the configuration of --config, else GLOVEBOX_CONFIG, else the
+// state folder, else the defaults.
+func (a *app) ownSettings(state *config.State) (config.Config, error) {
 	file := a.config
 	if file == "" {
 		if env, err := config.FromEnvironment(); err == nil {
 			file = env.Config
-		}
-	}
-	if file == "" {
-		if info, err := state.Running(); err == nil {
-			file = info.Config
 		}
 	}
 	if file == "" {

@@ -134,4 +134,6 @@ func (a *app) versionCommand() *cobra.Command {
 }
 
 // interrupted reports whether err is only the person's own ^C.
-func interrupted(err error) bool { return errors.Is(err, context.Canceled) || errors.Is(err, os.ErrClosed) }
+func interrupted(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, os.ErrClosed)
+}

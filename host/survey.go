@@ -1,0 +1,156 @@
+package host
+
+import (
+	"strings"
+	"time"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/admin"
+	"github.com/glovebox-dev/glovebox/host/agent"
+	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/skills"
+)
+
+// The states of a skill.
+const (
+	skillReady     = "ready"
+	skillUngranted = "needs grant"
+	skillRefused   = "refused"
+)
+
+// standing is one skill in a world.
+type standing struct {
+	Found
+	State     string
+	Why       string
+	Hint      string
+	GrantFile string
+	Agents    []abi.AgentID // that may call it
+}
+
+// surveyor looks at skills and grants as they lie in their folders.
+type surveyor struct {
+	catalog  *catalog
+	grants   *grantBook
+	settings config.Config
+	policy   func() abi.GlobalPolicy
+	now      func() time.Time
+}
+
+// ListSkills tells what a daemon with this configuration would offer. It opens
+// nothing but manifests and grants.
+func ListSkills(cfg Config) []admin.Skill {
+	log := cfg.logger()
+	own := &openOrigins{state: cfg.State}
+	s := surveyor{
+		catalog: newCatalog(cfg.skillDirs(), log), grants: newGrantBook(cfg.grantDirs()), settings: cfg.Settings, now: time.Now,
+		policy: func() abi.GlobalPolicy { return globalPolicy(cfg.Settings, own, log) },
+	}
+	list := []admin.Skill{}
+	for _, st := range s.survey() {
+		list = append(list, skillView(st))
+	}
+	return list
+}
+
+// FindSkill returns the bundle of an installed skill by its name, its grant if there
+// is one, and the file of that.
+func FindSkill(cfg Config, name abi.SkillName) (*skills.Bundle, *abi.Grant, string, error) {
+	for _, f := range newCatalog(cfg.skillDirs(), cfg.logger()).Scan() {
+		if f.Err != nil || f.Bundle.Name() != name {
+			continue
+		}
+		bundle, err := skills.Open(f.Dir)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		grant, file, err := newGrantBook(cfg.grantDirs()).Lookup(name)
+		return bundle, grant, file, err
+	}
+	return nil, nil, "", ErrNoSkill
+}
+
+// survey looks at all skills and their grants.
+func (v *surveyor) survey() []standing {
+	var list []standing
+	var names policy.Builder // finds tools whose names are taken or look alike
+	for _, f := range v.catalog.Scan() {
+		s := standing{Found: f}
+		if f.Err == nil {
+			s.Err = register(&names, f.Bundle)
+		}
+		if s.Err != nil {
+			s.State, s.Why, s.Hint = skillRefused, s.Err.Error(), "glovebox skill inspect "+config.ShellQuote(f.Dir)
+		} else {
+			v.grade(&s)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+func register(names *policy.Builder, b *skills.Bundle) error {
+	for _, spec := range specs(b) {
+		if err := agent.CheckSpec(spec); err != nil {
+			return err
+		}
+		if err := names.Add(policy.Entry{Ref: spec.Ref, Digest: spec.Digest, Descriptor: spec.Descriptor, Schema: spec.Tool.InputSchema}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// grade finds out which agents may use a skill.
+func (v *surveyor) grade(s *standing) {
+	name := s.Bundle.Name()
+	grant, file, err := v.grants.Lookup(name)
+	s.GrantFile, s.State, s.Hint = file, skillUngranted, "glovebox skill grant "+string(name)
+	if err != nil {
+		s.Why, s.Hint = err.Error(), "mend "+file
+		return
+	}
+	if grant == nil {
+		s.Why = "no grant file"
+		return
+	}
+	for _, a := range v.settings.Agents {
+		if !a.May(name) {
+			s.note("agent " + string(a.Name) + " does not list this skill in the configuration")
+			continue
+		}
+		rights, why, err := abi.Effective(&s.Bundle.Manifest.Manifest, grant, v.policy(), abi.AgentID(a.Name), s.Bundle.Digest, v.now())
+		switch {
+		case err != nil:
+			s.note(err.Error())
+		case rights.Granted:
+			s.Agents = append(s.Agents, abi.AgentID(a.Name))
+		default:
+			for _, e := range why {
+				if !e.Granted {
+					s.note(strings.TrimSpace(e.Why + " " + e.Grant))
+				}
+			}
+		}
+	}
+	if len(s.Agents) > 0 {
+		s.State, s.Why, s.Hint = skillReady, "", ""
+	}
+}
+
+func (s *standing) note(why string) {
+	if s.Why == "" {
+		s.Why = why
+	}
+}
+
+// specs describes the tools of a bundle to the dispatcher, without what runs them.
+func specs(b *skills.Bundle) []agent.Spec {
+	list := make([]agent.Spec, 0, len(b.Manifest.Tools))
+	for _, t := range b.Manifest.Tools {
+		ref := abi.ToolRef{Skill: b.Name(), Tool: t.Name}
+		list = append(list, agent.Spec{Ref: ref, Digest: b.Digest, Descriptor: b.Descriptor(t.Name), Tool: t, About: b.Manifest.Manifest.Description})
+	}
+	return list
+}
