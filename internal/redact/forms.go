@@ -138,10 +138,26 @@ func quotedForms(v string) []string {
 	quoted := strconv.Quote(v)
 	ascii := strconv.QuoteToASCII(v)
 	return []string{
-		plain, withHTML, slashes, small.String(), capital.String(),
+		plain, withHTML, slashes, strings.ReplaceAll(withHTML, "/", `\/`), small.String(), capital.String(),
+		jsonASCII(plain), strings.ReplaceAll(jsonASCII(plain), "/", `\/`),
 		jsonEscape(plain, false), jsonEscape(withHTML, true), jsonEscape(slashes, false),
 		quoted[1 : len(quoted)-1], ascii[1 : len(ascii)-1],
 	}
+}
+
+// jsonASCII escapes what is not ASCII in text that is escaped for JSON otherwise.
+func jsonASCII(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r < 0x80 {
+			b.WriteRune(r)
+			continue
+		}
+		for _, u := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, u)
+		}
+	}
+	return b.String()
 }
 
 func jsonEscape(v string, escapeHTML bool) string {
