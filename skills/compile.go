@@ -116,6 +116,15 @@ func compileSource(ctx context.Context, src *Source, o BuildOptions, run Toolcha
 			Hint: fmt.Sprintf("write one with the target %s, or start from \"glovebox skill new NAME --lang %s\"", src.Manifest.Module, lang),
 		}
 	}
+	if lang == AssemblyScript {
+		if _, err := os.Stat(filepath.Join(src.Dir, "node_modules")); err != nil {
+			return "", &Error{
+				Err:  ErrToolMissing,
+				What: fmt.Sprintf("the packages that skill %q is built with are not installed", src.Manifest.Name),
+				Hint: fmt.Sprintf("cd %s && npm ci", src.Dir),
+			}
+		}
+	}
 	if argv[0], err = lookup(program, o.Env); err != nil {
 		return "", err
 	}
