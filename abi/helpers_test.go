@@ -64,3 +64,12 @@ func asJSON(t testing.TB, v any) string {
 	}
 	return string(b)
 }
+
+func readFile(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

@@ -166,7 +166,7 @@ var manifestEdits = []edit{
 	{"limits.file_read", "file_read: 1MiB", "file_read: 1B", ""},
 	{"limits.log_lines", "log_lines: 10", "log_lines: 0", ""},
 	{"limits.vars", "vars: 1KiB", "vars: 1B", ""},
-	{"limits.asks", "asks: 1,", "", "-"},
+	{"limits.asks", "asks: 1}", "asks: -1}", "outside 0 to"},
 }
 
 // outcome is everything that a manifest and a grant decide.
