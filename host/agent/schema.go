@@ -76,7 +76,12 @@ func compileSchema(raw json.RawMessage) (*schema, error) {
 		return nil, fmt.Errorf("%w: %w", ErrSchema, err)
 	}
 	if s.compiled, err = c.Compile(name); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSchema, err)
+		var wrapped *jsonschema.SchemaValidationError
+		var invalid *jsonschema.ValidationError
+		if errors.As(err, &wrapped) && errors.As(wrapped.Err, &invalid) {
+			return nil, fmt.Errorf("%w: at %s", ErrSchema, firstCause(invalid))
+		}
+		return nil, fmt.Errorf("%w: %s", ErrSchema, cut(err.Error(), 512))
 	}
 	return s, nil
 }
@@ -131,7 +136,7 @@ func (s *schema) check(args canon.Value) error {
 	}
 	var invalid *jsonschema.ValidationError
 	if errors.As(err, &invalid) {
-		return errors.New(firstCause(invalid))
+		return errors.New("argument " + firstCause(invalid))
 	}
 	return err
 }
@@ -147,7 +152,7 @@ func firstCause(e *jsonschema.ValidationError) string {
 	if what != nil {
 		msg = what.String()
 	}
-	return fmt.Sprintf("argument %s: %s", cut(where, 128), cut(msg, 256))
+	return fmt.Sprintf("%s: %s", cut(where, 128), cut(msg, 256))
 }
 
 // noLoader refuses to load any document: a schema can make the host read nothing.
