@@ -61,7 +61,10 @@ func confine(ctx context.Context, bwrap string, j Job, probe bool) (res Result, 
 func run(ctx context.Context, path string, argv []string, files []*os.File, j Job, t token, res Result) (Result, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, j.Wall, ErrWall)
 	defer cancel()
-	stdout, stderr := capped{max: j.MaxOutput}, capped{max: j.MaxOutput}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	flood := func() { stop(ErrOutput) }
+	stdout, stderr := capped{max: j.MaxOutput, stop: flood}, capped{max: j.MaxOutput, stop: flood}
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Args, cmd.Env, cmd.Dir = argv, []string{}, "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = j.Stdin, &stdout, &stderr, files
@@ -100,8 +103,6 @@ func run(ctx context.Context, path string, argv []string, files []*os.File, j Jo
 	switch {
 	case ctx.Err() != nil:
 		return res, context.Cause(ctx)
-	case stdout.over || stderr.over:
-		return res, ErrOutput
 	case err != nil && !errors.As(err, &exit):
 		return res, fmt.Errorf("wait for a confined child: %w", err)
 	}

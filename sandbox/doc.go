@@ -68,17 +68,19 @@ func (j Job) check() error {
 	return nil
 }
 
-// capped keeps the first max bytes that are written to it and remembers that
-// there were more.
+// capped keeps the first max bytes that are written to it and calls stop when
+// there are more.
 type capped struct {
 	b    []byte
 	max  int
-	over bool
+	stop func()
 }
 
 func (c *capped) Write(p []byte) (int, error) {
 	keep := min(len(p), c.max-len(c.b))
 	c.b = append(c.b, p[:keep]...)
-	c.over = c.over || keep < len(p)
+	if keep < len(p) {
+		c.stop()
+	}
 	return len(p), nil
 }
