@@ -137,23 +137,23 @@ func (k *kernel) bump(size uint64) (uint64, bool) {
 	return off, true
 }
 
-// commit grows the arena to at least need bytes, geometrically while the budget lasts.
+// commit grows the arena to at least need bytes: geometrically, also towards the end
+// of the budget, so that copying stays cheap however small the steps of the guest are.
 func (k *kernel) commit(need uint64) bool {
-	have := uint64(len(k.buf))
-	want := max(need, 2*have, kernelFirst)
-	want = (want + 7) &^ 7
-	refused := k.budget.refused
-	if !k.budget.take(int64(want - have)) {
-		want = (need + 7) &^ 7
+	have, refused := uint64(len(k.buf)), k.budget.refused
+	rest := uint64(max(k.budget.max-k.budget.used, 0))
+	for _, want := range []uint64{2 * have, have + rest/2, need} {
+		want = (max(want, need, kernelFirst) + 7) &^ 7
 		if !k.budget.take(int64(want - have)) {
-			return false
+			continue
 		}
 		k.budget.refused = refused
+		next := make([]byte, want)
+		copy(next, k.buf)
+		k.buf = next
+		return true
 	}
-	next := make([]byte, want)
-	copy(next, k.buf)
-	k.buf = next
-	return true
+	return false
 }
 
 func (k *kernel) drop(off uint64, b block) {

@@ -81,11 +81,15 @@ func (c *call) trap(cause error) {
 
 var errStopped = errors.New("stopped by the host")
 
-// check traps if err is not nil.
+// check traps if err is not nil: what is no limit is a crash of the guest.
 func (c *call) check(err error) {
-	if err != nil {
+	if err == nil {
+		return
+	}
+	if _, ok := errors.AsType[*LimitError](err); ok {
 		c.trap(err)
 	}
+	c.trap(&TrapError{Message: err.Error()})
 }
 
 // enter accounts for one call of a host function and ends the guest when its time
