@@ -9,6 +9,8 @@ typedef struct {
 	char *error;
 	size_t size;
 	bool failed;
+	num values[EVAL_MAX_VALUES]; // arguments of all calls that are open
+	int top;
 } parser;
 
 static num expression(parser *p);
@@ -83,7 +85,7 @@ static const struct {
 } functions[] = {
 	{"abs", ABS, 1, 1}, {"ceil", CEIL, 1, 1}, {"cos", COS, 1, 1}, {"exp", EXP, 1, 1},
 	{"floor", FLOOR, 1, 1}, {"ln", LN, 1, 1}, {"log10", LOG10, 1, 1},
-	{"max", MAX, 1, EVAL_MAX_ARGUMENTS}, {"min", MIN, 1, EVAL_MAX_ARGUMENTS}, {"round", ROUND, 1, 2},
+	{"max", MAX, 1, EVAL_MAX_VALUES}, {"min", MIN, 1, EVAL_MAX_VALUES}, {"round", ROUND, 1, 2},
 	{"sin", SIN, 1, 1}, {"sqrt", SQRT, 1, 1}, {"tan", TAN, 1, 1},
 };
 
@@ -121,21 +123,23 @@ static num apply(parser *p, const char *at, int id, const num *a, int n) {
 }
 
 static num call(parser *p, const char *at, int f) {
-	num args[EVAL_MAX_ARGUMENTS];
-	int n = 0;
 	const char *name = functions[f].name;
+	int base = p->top;
 	if (!take(p, '(')) return failn(p, p->at, "expected ( after ", name, strlen(name), "");
 	if (!take(p, ')')) {
 		do {
-			if (n == EVAL_MAX_ARGUMENTS) return fail(p, p->at, "too many arguments");
-			args[n++] = expression(p);
-			if (p->failed) return num_int(0);
+			num v = expression(p);
+			if (p->failed) return v;
+			if (p->top == EVAL_MAX_VALUES) return fail(p, p->at, "too many arguments");
+			p->values[p->top++] = v;
 		} while (take(p, ','));
 		if (!take(p, ')')) return fail(p, p->at, "expected , or )");
 	}
+	int n = p->top - base;
+	p->top = base;
 	if (n < functions[f].least || n > functions[f].most)
 		return failn(p, at, "wrong number of arguments for ", name, strlen(name), "");
-	return checked(p, at, apply(p, at, functions[f].id, args, n));
+	return checked(p, at, apply(p, at, functions[f].id, p->values + base, n));
 }
 
 static bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }

@@ -37,28 +37,28 @@ impl Stats {
     }
 }
 
-/// The words of a text: letters and digits, with apostrophes and hyphens inside.
+/// The words of a text: letters and digits, with apostrophes, hyphens and points inside.
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '\'' | '’' | '-')))
+    text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '\'' | '’' | '-' | '.')))
         .map(|w| w.trim_matches(|c: char| !c.is_alphanumeric()))
         .filter(|w| !w.is_empty())
 }
 
-/// ends reports whether the mark at byte i, which is len bytes long, ends a sentence.
+/// ends reports whether the mark at byte i ends a sentence.
 fn ends(text: &str, i: usize, mark: char) -> bool {
     let after = &text[i + mark.len_utf8()..];
     if matches!(mark, '。' | '！' | '？') {
         return true;
     }
-    let next = after.chars().find(|c| !matches!(c, '"' | '\'' | '”' | '’' | ')' | ']' | '.' | '!' | '?'));
-    if !next.map_or(true, char::is_whitespace) {
+    let after = after.trim_start_matches(|c| matches!(c, '"' | '\'' | '”' | '’' | ')' | ']' | '.' | '!' | '?'));
+    if !after.chars().next().map_or(true, char::is_whitespace) {
         return false; // 3.14, example.org
+    }
+    if after.trim_start().chars().next().map_or(false, char::is_lowercase) {
+        return false; // an abbreviation or a quotation in the middle of a sentence
     }
     if mark != '.' {
         return true;
-    }
-    if after.trim_start().chars().next().map_or(false, char::is_lowercase) {
-        return false; // an abbreviation in the middle of a sentence
     }
     let last = text[..i].rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or("");
     let initial = last.chars().count() == 1 && last.chars().all(char::is_uppercase);
