@@ -15,6 +15,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/wasm/compile"
 	"github.com/glovebox-dev/glovebox/host/wasm/kv"
 	"github.com/glovebox-dev/glovebox/sandbox"
+	"github.com/glovebox-dev/glovebox/skills"
 )
 
 // cacheBytes bounds the compiled modules on disk.
@@ -76,11 +77,29 @@ func OpenChamber(ctx context.Context, cfg ChamberConfig) (_ *Chamber, err error)
 	return c, nil
 }
 
+// Prepare compiles a module ahead of its first call, unless that has been done. It
+// does not load the result.
+func (c *Chamber) Prepare(ctx context.Context, b *skills.Bundle, limits abi.Limits) error {
+	options := wasm.CompileOptions(limits)
+	if c.store.Cached(b.Manifest.Module, options) {
+		return nil
+	}
+	bytes, err := b.Read()
+	if err != nil {
+		return err
+	}
+	_, err = c.store.Get(ctx, bytes, options)
+	return err
+}
+
 // Close stops what runs and releases everything, in the reverse order of opening.
 func (c *Chamber) Close(ctx context.Context) error {
 	var all error
 	if c.Engine != nil {
 		all = errors.Join(all, c.Engine.Close(ctx))
+	}
+	if c.store != nil {
+		c.store.Close()
 	}
 	if c.KV != nil {
 		all = errors.Join(all, c.KV.Close())

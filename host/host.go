@@ -80,7 +80,7 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 		cfg.Log = slog.DiscardHandler
 	}
 	secrets := &knownSecrets{}
-	h.log = slog.New(redact.Handler(cfg.Log, secrets))
+	h.log = slog.New(redact.Handler(cfg.Log, secrets.matcher))
 	if h.release, err = cfg.State.Lock(); err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	if err != nil {
 		return nil, err
 	}
-	secrets.set(h.chamber.Vault)
+	secrets.set(h.chamber.Vault.Matcher)
 	w, err := h.current()
 	if err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func newModel(a config.Agent) (agent.Model, error) {
 		if err != nil {
 			return nil, fmt.Errorf("script: %w", err)
 		}
-		return scripted.Parse(a.Script, data)
+		return scripted.Parse(data)
 	}
 	return nil, fmt.Errorf("model %q is not known", a.Model)
 }
@@ -258,7 +258,7 @@ func (h *Host) prewarm(ctx context.Context) {
 		}
 		rights, err := h.rights(s.Bundle, s.Agents[0])
 		if err == nil {
-			err = h.chamber.Engine.Prepare(ctx, sourceOf(s.Bundle), rights.Limits)
+			err = h.chamber.Prepare(ctx, s.Bundle, rights.Limits)
 		}
 		if err != nil && ctx.Err() == nil {
 			h.log.Warn("skill cannot be compiled", "skill", s.Bundle.Name(), "err", err)
@@ -307,27 +307,26 @@ func (h *Host) Warnings() []string {
 	return w
 }
 
-// knownSecrets is the vault as a source of what must not be shown, once it is open.
+// knownSecrets is what must not be shown, once the vault is open.
 type knownSecrets struct {
-	mu    sync.Mutex // guards vault
-	vault redact.Source
+	mu     sync.Mutex // guards source
+	source redact.Source
 }
 
 func (k *knownSecrets) set(s redact.Source) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.vault = s
+	k.source = s
 }
 
-// Matcher implements redact.Source.
-func (k *knownSecrets) Matcher() *redact.Matcher {
+func (k *knownSecrets) matcher() *redact.Matcher {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.vault == nil {
+	if k.source == nil {
 		return nil
 	}
-	return k.vault.Matcher()
+	return k.source()
 }
 
 // Redact implements audit.Redactor.
-func (k *knownSecrets) Redact(text string) string { return k.Matcher().RedactString(text) }
+func (k *knownSecrets) Redact(text string) string { return k.matcher().RedactString(text) }

@@ -85,8 +85,9 @@ func (o observer) Egress(ctx context.Context, ev broker.Event) {
 	set("method", ev.Method)
 	set("origin", string(ev.Origin))
 	set("path", ev.Path)
-	set("secret", string(ev.Secret))
-	set("store", string(ev.Store))
+	for i, name := range ev.Secrets {
+		set(fmt.Sprintf("secret.%d", i), string(name))
+	}
 	set("redacted", strings.Join(ev.Redacted, " "))
 	set("detail", ev.Detail)
 	if ev.Dialled.IsValid() {

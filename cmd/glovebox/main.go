@@ -15,6 +15,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/host/wasm/compile"
+	"github.com/glovebox-dev/glovebox/sandbox"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
@@ -22,7 +23,7 @@ import (
 func main() {
 	// The compiler child is started for every new module, under tight limits: it
 	// must not pay for anything below.
-	if len(os.Args) > 1 && os.Args[1] == compile.ChildVerb {
+	if len(os.Args) > 1 && os.Args[1] == sandbox.Verb {
 		os.Exit(compile.ChildMain(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

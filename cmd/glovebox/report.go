@@ -58,7 +58,7 @@ func explain(err error) *failure {
 	var api *admin.Error
 	var denied *abi.Problem
 	var strict *wasm.DeniedError
-	var module *module.Refusal
+	var refusal *module.Refusal
 	var skill *skills.Error
 	switch {
 	case errors.As(err, &f):
@@ -78,8 +78,8 @@ func explain(err error) *failure {
 		return &failure{code: exitRefused, what: err.Error(), rule: strict.Problem.Rule, hint: strict.Problem.Hint}
 	case errors.As(err, &denied):
 		return &failure{code: exitRefused, what: err.Error(), rule: denied.Rule, hint: denied.Hint}
-	case errors.As(err, &module):
-		return &failure{code: exitRefused, what: err.Error(), rule: module.Rule}
+	case errors.As(err, &refusal):
+		return &failure{code: exitRefused, what: err.Error(), rule: string(refusal.Rule)}
 	case errors.As(err, &skill):
 		code := exitFailed
 		if errors.Is(err, skills.ErrDigest) {

@@ -115,10 +115,9 @@ func (a *app) runTool(ctx context.Context, what, tool string, input []byte, flag
 	if err != nil {
 		return err
 	}
-	switch inv.Profile {
-	case abi.ProfileRaw, abi.ProfileCommand:
-		inv.Export, inv.Input = tool, input
-	default:
+	if inv.Profile == abi.ProfileRaw {
+		inv.Export, inv.Input = tool, input // any bytes: the module's own business
+	} else {
 		if err := abi.CheckJSON(input, 64); err != nil {
 			return usage("the arguments are not JSON: "+err.Error(), `glovebox skill run `+config.ShellQuote(what)+" "+config.ShellQuote(tool)+` '{"key":"value"}'`)
 		}
