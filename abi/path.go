@@ -74,6 +74,9 @@ func canonicalSegment(raw string) (string, error) {
 			i += 2
 			continue
 		}
+		if c <= ' ' || c == 0x7f || c == '\\' {
+			return "", fmt.Errorf("character %q in the path", c)
+		}
 		decoded = append(decoded, c)
 		if strings.IndexByte(pathChars, c) >= 0 {
 			b.WriteByte(c)

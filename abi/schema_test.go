@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
-		"testing"
+	"testing"
 
 	"github.com/invopop/jsonschema"
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
