@@ -204,11 +204,14 @@ func fieldsOf(t reflect.Type) []field {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "-" || !f.IsExported() {
+		if name == "-" {
 			continue
 		}
 		if f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct {
-			out = append(out, fieldsOf(f.Type)...)
+			out = append(out, fieldsOf(f.Type)...) // of an unexported struct as well, as encoding/json does
+			continue
+		}
+		if !f.IsExported() {
 			continue
 		}
 		if name == "" {
