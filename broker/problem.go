@@ -79,7 +79,7 @@ func blockedProblem(rule string, o abi.Origin) *abi.Problem {
 	switch rule {
 	case rulePrivate:
 		p := denied(rule, "%s is a private or local address", o)
-		p.Hint = "glovebox egress allow " + word(string(o))
+		p.Hint = allowHint(o)
 		return p
 	case ruleSelf:
 		return denied(rule, "%s is glovebox itself, which no skill can reach", o)
@@ -97,3 +97,6 @@ func word(s string) string {
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
+
+// allowHint is the command that opens an origin.
+func allowHint(o abi.Origin) string { return "glovebox egress allow " + word(string(o)) }

@@ -39,6 +39,8 @@ type Config struct {
 	Grants   []string // more folders of grants, searched after the state's own
 	Version  string
 	Log      slog.Handler // nil discards; known secrets are taken out of every record
+
+	model func(config.Agent) (agent.Model, error) // of a test; nil = newModel
 }
 
 // ErrNoSkill is returned for a name that no installed skill has.
@@ -79,6 +81,9 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.DiscardHandler
 	}
+	if cfg.model == nil {
+		cfg.model = newModel
+	}
 	secrets := &knownSecrets{}
 	h.log = slog.New(redact.Handler(cfg.Log, secrets.matcher))
 	if h.release, err = cfg.State.Lock(); err != nil {
@@ -116,7 +121,7 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 		return nil, err
 	}
 	for _, a := range cfg.Settings.Agents {
-		if err := h.addAgent(a, w); err != nil {
+		if err := h.addAgent(a, w, cfg.model); err != nil {
 			return nil, fmt.Errorf("agent %s: %w", a.Name, err)
 		}
 	}
@@ -124,7 +129,18 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 }
 
 func (c Config) skillDirs() []string {
-	return slices.Concat(c.Skills, c.Settings.Skills.Dirs, []string{c.State.Skills()})
+	return unique(slices.Concat(c.Skills, c.Settings.Skills.Dirs, []string{c.State.Skills()}))
+}
+
+// unique keeps the first of equal folders, in order.
+func unique(dirs []string) []string {
+	var kept []string
+	for _, d := range dirs {
+		if d = filepath.Clean(d); !slices.Contains(kept, d) {
+			kept = append(kept, d)
+		}
+	}
+	return kept
 }
 
 // grantDirs has the state's own folder first: there the command line writes.
@@ -133,7 +149,7 @@ func (c Config) grantDirs() []string {
 	if c.Settings.Grants.Dir != "" {
 		dirs = append(dirs, c.Settings.Grants.Dir)
 	}
-	return dirs
+	return unique(dirs)
 }
 
 func (c Config) logger() *slog.Logger {
@@ -143,7 +159,7 @@ func (c Config) logger() *slog.Logger {
 	return slog.New(c.Log)
 }
 
-func (h *Host) addAgent(a config.Agent, w *world) error {
+func (h *Host) addAgent(a config.Agent, w *world, newModel func(config.Agent) (agent.Model, error)) error {
 	if _, err := h.state.AgentDir(a.Name); err != nil {
 		return err
 	}
@@ -164,7 +180,7 @@ func (h *Host) addAgent(a config.Agent, w *world) error {
 func newModel(a config.Agent) (agent.Model, error) {
 	switch a.Model {
 	case config.ModelOffline:
-		return offline.New(), nil
+		return &offline.Model{}, nil
 	case config.ModelScripted:
 		data, err := config.ReadOwned(a.Script, abi.MiB)
 		if err != nil {

@@ -112,19 +112,50 @@ Global flags:
 // group makes a command that only has sub-commands answer an unknown one with the
 // nearest, and nothing with its help.
 func group(cmd *cobra.Command) *cobra.Command {
-	cmd.SuggestionsMinimumDistance = 2
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return cmd.Help()
 		}
 		hint := "see " + quote(cmd.CommandPath()+" --help")
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			hint = "did you mean " + quote(cmd.CommandPath()+" "+near[0]) + "?"
+		if near := nearest(cmd, args[0]); near != "" {
+			hint = "did you mean " + quote(cmd.CommandPath()+" "+near) + "?"
 		}
 		return usage("unknown command "+quote(args[0])+" for "+quote(cmd.CommandPath()), hint)
 	}
 	return cmd
+}
+
+// nearest returns the command whose name takes the fewest edits, "" if none is near.
+func nearest(cmd *cobra.Command, word string) string {
+	best, least := "", 3
+	for _, c := range cmd.Commands() {
+		if d := edits(word, c.Name()); c.IsAvailableCommand() && d < least {
+			best, least = c.Name(), d
+		}
+	}
+	return best
+}
+
+// edits is the Levenshtein distance of two words.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(row[j]+1, row[j+1]+1, change)
+		}
+	}
+	return row[len(b)]
 }
 
 // exactly admits n arguments.

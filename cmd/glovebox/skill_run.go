@@ -102,7 +102,26 @@ type runResult struct {
 	Code    int            `json:"code"`
 	Denials []abi.Problem  `json:"denials"`
 	Log     []string       `json:"log,omitempty"`
-	Usage   wasm.Usage     `json:"usage"`
+	Usage   runUsage       `json:"usage"`
+}
+
+// runUsage is what the call consumed.
+type runUsage struct {
+	WallMS       float64 `json:"wall_ms"`
+	Memory       int64   `json:"memory"` // bytes
+	HostCalls    int     `json:"host_calls"`
+	HTTPCalls    int     `json:"http_calls"`
+	HTTPSent     int64   `json:"http_sent"`     // bytes
+	HTTPReceived int64   `json:"http_received"` // bytes
+	FileRead     int64   `json:"file_read"`     // bytes
+	FileWritten  int64   `json:"file_written"`  // bytes
+}
+
+func usageOf(u wasm.Usage) runUsage {
+	return runUsage{
+		WallMS: float64(u.Wall.Microseconds()) / 1000, Memory: u.Memory, HostCalls: u.HostCalls, HTTPCalls: u.HTTPCalls,
+		HTTPSent: u.HTTPSent, HTTPReceived: u.HTTPReceived, FileRead: u.FileRead, FileWritten: u.FileWritten,
+	}
 }
 
 func (a *app) runTool(ctx context.Context, what, tool string, input []byte, flags runFlags) error {
@@ -288,7 +307,7 @@ func (a *app) showRun(out *wasm.Outcome, err error, verbose bool) error {
 		out.Denials = []abi.Problem{}
 	}
 	if err == nil && a.json {
-		r := runResult{Result: out.Result, Output: string(out.Raw), Code: out.Code, Denials: out.Denials, Usage: out.Usage}
+		r := runResult{Result: out.Result, Output: string(out.Raw), Code: out.Code, Denials: out.Denials, Usage: usageOf(out.Usage)}
 		if len(out.Result.Content) > 0 {
 			r.Output = ""
 		}
