@@ -41,8 +41,9 @@ func (a *Artifact) Options() Options { return a.record.Options }
 // Report is what the scan of the module found.
 func (a *Artifact) Report() *module.Report { return a.record.Report }
 
-// Bytes is the size of the code that a runtime of this artifact holds in memory.
-func (a *Artifact) Bytes() int64 { return int64(a.record.Report.Size) + int64(a.record.Size) }
+// Bytes is about what a runtime of this artifact holds in memory: the native code
+// and the module itself.
+func (a *Artifact) Bytes() int64 { return int64(a.record.Code) + int64(a.record.Size) }
 
 // Instantiable makes a runtime with the artifact's memory limit and loads the
 // module into it from verified bytes. One runtime serves any number of instances;

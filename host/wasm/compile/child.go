@@ -134,7 +134,7 @@ func (s *Store) jail(ctx context.Context, b, rewritten []byte, o Options) (name 
 	res, err := s.cfg.Confine.Confined(ctx, sandbox.Job{
 		Args: optionArgs(o), Stdin: newReader(b), OutDir: dir,
 		AddressSpace: addressSpace, FileSize: uint64(nativeLimit(len(b))),
-		CPU: cpu, Wall: 2*cpu + cpuBase, MaxOutput: childOutput,
+		CPU: cpu, Wall: 5*cpu + wallBase, MaxOutput: childOutput,
 	})
 	if err := outcome(res, err, cpu); err != nil {
 		return "", nil, err
@@ -144,7 +144,8 @@ func (s *Store) jail(ctx context.Context, b, rewritten []byte, o Options) (name 
 		return "", nil, fmt.Errorf("%w: its output is not an answer: %w", ErrCrash, err)
 	}
 	if a.Refusal != nil {
-		a.Refusal.Detail = plain(a.Refusal.Detail)
+		// The child is hostile by now, for all we know: its words are bounded.
+		a.Refusal.Detail, a.Refusal.Rule = plain(a.Refusal.Detail), module.Rule(plain(string(a.Refusal.Rule)))
 		return "", nil, a.Refusal
 	}
 	if a.Rewritten != abi.DigestOf(rewritten) {

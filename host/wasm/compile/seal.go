@@ -27,6 +27,7 @@ type record struct {
 	Native     abi.Digest     `json:"native"`
 	NativeName string         `json:"native_name"` // below the engine's cache directory
 	Size       int            `json:"size"`        // bytes of the rewritten module
+	Code       int            `json:"code"`        // bytes of native code
 	Platform   platform       `json:"platform"`
 	Options    Options        `json:"options"`
 	Report     *module.Report `json:"report"`
@@ -101,7 +102,7 @@ func unseal(key, file []byte, want string) (r record, rewritten, native []byte, 
 		return r, nil, nil, fmt.Errorf("%w: it belongs to another module or to other limits", ErrSeal)
 	case r.Platform != thisPlatform() || keyOf(r.Original, r.Options) != want:
 		return r, nil, nil, fmt.Errorf("%w: it was made for another engine or processor", ErrSeal)
-	case r.Size < 0 || r.Size > len(rest) || !nativeName(r.NativeName) || r.Report == nil:
+	case r.Size < 0 || r.Code < 0 || r.Size+r.Code != len(rest) || !nativeName(r.NativeName) || r.Report == nil:
 		return r, nil, nil, fmt.Errorf("%w: its record contradicts itself", ErrSeal)
 	}
 	rewritten, native = rest[:r.Size:r.Size], rest[r.Size:]

@@ -55,7 +55,28 @@ func Open(c Config) (*Store, error) {
 	if err := s.checkDir(); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return s, s.sweep()
+}
+
+// leftover is the age at which a temporary file is known to be one of a process
+// that died.
+const leftover = time.Hour
+
+// sweep removes what an earlier process left half done.
+func (s *Store) sweep() error {
+	names, err := filepath.Glob(filepath.Join(s.cfg.Dir, ".*-*"))
+	if err != nil {
+		return fmt.Errorf("list compiled modules: %w", err)
+	}
+	for _, n := range names {
+		if fi, err := os.Lstat(n); err != nil || time.Since(fi.ModTime()) < leftover {
+			continue
+		}
+		if err := os.RemoveAll(n); err != nil {
+			return fmt.Errorf("remove what an earlier process left: %w", err)
+		}
+	}
+	return nil
 }
 
 // Close waits for compilations that are under way.
@@ -143,7 +164,7 @@ func (s *Store) get(ctx context.Context, key string, d abi.Digest, b []byte, o O
 	}
 	r := record{
 		Key: key, Original: d, Rewritten: abi.DigestOf(rewritten), Native: abi.DigestOf(native), NativeName: name,
-		Size: len(rewritten), Platform: thisPlatform(), Options: o, Report: report,
+		Size: len(rewritten), Code: len(native), Platform: thisPlatform(), Options: o, Report: report,
 	}
 	file, err := seal(s.cfg.Key, r, rewritten, native)
 	if err != nil {
