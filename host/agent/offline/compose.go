@@ -140,6 +140,9 @@ func (t *tool) sample(a *arg) string {
 	case kindMath:
 		return "3*(4+5)"
 	case kindPattern:
+		if strings.HasPrefix(strings.ToLower(a.name), "reg") || strings.EqualFold(a.name, "pattern") {
+			return "`[a-z]+`"
+		}
 		return "`a[0]`"
 	case kindData:
 		if t.topics["CALENDAR"] {

@@ -49,7 +49,7 @@ func (p *plan) arguments() []json.RawMessage {
 func (p *plan) fit(m *message) float64 {
 	f := 1.2
 	for range p.missing {
-		f *= 0.7
+		f *= 0.55
 	}
 	unused := func(present bool, kinds ...kind) {
 		if present && !slices.ContainsFunc(kinds, func(k kind) bool { return p.used[k] }) {
@@ -57,6 +57,10 @@ func (p *plan) fit(m *message) float64 {
 		}
 	}
 	unused(len(m.urls) > 0, kindURL, kindURLs, kindText)
+	if len(m.urls) > 0 && !p.used[kindURL] && !p.used[kindURLs] {
+		f *= 0.7 // an address inside of a text
+	}
+	unused(m.dated, kindDay, kindFirst, kindLast, kindText, kindURL)
 	unused(len(m.json) > 0, kindData, kindText)
 	unused(len(m.ics) > 0, kindData)
 	unused(m.unit != nil, kindValue, kindText)
@@ -72,7 +76,8 @@ type filler struct {
 	plan   *plan
 	quotes []string // not used yet
 	ticks  []string
-	rest   bool // the remaining text is used
+	taken  []string // quoted text and code that an argument has
+	rest   bool     // the remaining text is used
 }
 
 func fill(t *tool, m *message, lex lexicon) *plan {
@@ -245,10 +250,10 @@ func (f *filler) worded(a *arg) json.RawMessage {
 	m := f.m
 	switch a.kind {
 	case kindPattern:
-		if s := pop(&f.ticks); s != "" {
+		if s := f.pop(&f.ticks); s != "" {
 			return a.text(s)
 		}
-		if s := pop(&f.quotes); s != "" {
+		if s := f.pop(&f.quotes); s != "" {
 			return a.text(s)
 		}
 		if g := queryRE.FindStringSubmatch(m.text); g != nil && !strings.EqualFold(g[1], f.t.info.Name) {
@@ -277,7 +282,7 @@ func (f *filler) worded(a *arg) json.RawMessage {
 		if !a.required {
 			return f.quoted(a)
 		}
-		if s := pop(&f.quotes); s != "" {
+		if s := f.pop(&f.quotes); s != "" {
 			return a.text(s)
 		}
 		return f.remaining(a, true)
@@ -290,7 +295,7 @@ func (f *filler) worded(a *arg) json.RawMessage {
 	return nil
 }
 
-var titledRE = regexp.MustCompile(`(?i)\b(?:titled|called|named|entitled)\s+(?:"([^"]+)"|'([^']+)'|([^\s:,]+))`)
+var titledRE = regexp.MustCompile(`(?i)\b(?:titled|called|named|entitled)\s+(?:"([^"]+)"|'([^']+)')|\b(?:titled|entitled)\s+([^\s:,"']+)`)
 
 // name fills a with what something is called. An optional name must be said so.
 func (f *filler) name(a *arg) json.RawMessage {
@@ -303,7 +308,7 @@ func (f *filler) name(a *arg) json.RawMessage {
 		return nil
 	}
 	for _, list := range []*[]string{&f.ticks, &f.quotes} {
-		if s := pop(list); s != "" {
+		if s := f.pop(list); s != "" {
 			return a.text(s)
 		}
 	}
@@ -311,7 +316,7 @@ func (f *filler) name(a *arg) json.RawMessage {
 }
 
 func (f *filler) quoted(a *arg) json.RawMessage {
-	if s := pop(&f.quotes); s != "" {
+	if s := f.pop(&f.quotes); s != "" {
 		return a.text(s)
 	}
 	return nil
@@ -330,12 +335,14 @@ func (f *filler) remaining(a *arg, short bool) json.RawMessage {
 	return a.text(s)
 }
 
-func pop(list *[]string) string {
+// pop takes the first of list.
+func (f *filler) pop(list *[]string) string {
 	if len(*list) == 0 {
 		return ""
 	}
 	s := (*list)[0]
 	*list = (*list)[1:]
+	f.taken = append(f.taken, s)
 	return s
 }
 

@@ -32,18 +32,19 @@ const (
 )
 
 var (
-	urlNames   = strings.Fields("url uri link href page address site website feed endpoint")
-	limitNames = strings.Fields("limit count max n num top maximum size maxitems max_items maxresults max_results")
-	nameNames  = strings.Fields("name title id key label slug note file filename tag category author user username")
-	queryNames = strings.Fields("query q search term terms keyword keywords needle word find")
-	dataNames  = strings.Fields("data json document ics calendar object value payload source")
-	mathNames  = strings.Fields("expression expr formula equation calculation")
-	codeNames  = strings.Fields("expression expr query path filter jmespath jq jsonpath selector pattern regex regexp")
-	pathNames  = strings.Fields("path file filename filepath file_path")
-	firstNames = strings.Fields("from start since after begin start_date date_from startdate")
-	lastNames  = strings.Fields("to end until before end_date date_to enddate till")
-	dayNames   = strings.Fields("date day when")
-	valueNames = strings.Fields("value amount quantity number magnitude")
+	urlNames     = strings.Fields("url uri link href page address site website feed endpoint")
+	limitNames   = strings.Fields("limit count max n num top maximum size maxitems max_items maxresults max_results")
+	nameNames    = strings.Fields("name title id key label slug note file filename tag category author user username city location place country symbol ticker currency")
+	queryNames   = strings.Fields("query q search term terms keyword keywords needle word find")
+	dataNames    = strings.Fields("data json document ics calendar object value payload source")
+	mathNames    = strings.Fields("expression expr formula equation calculation")
+	codeNames    = strings.Fields("expression expr query path filter jmespath jq jsonpath selector pattern regex regexp")
+	patternNames = strings.Fields("pattern regex regexp jq jmespath jsonpath selector")
+	pathNames    = strings.Fields("path file filename filepath file_path")
+	firstNames   = strings.Fields("from start since after begin start_date date_from startdate")
+	lastNames    = strings.Fields("to end until before end_date date_to enddate till")
+	dayNames     = strings.Fields("date day when")
+	valueNames   = strings.Fields("value amount quantity number magnitude")
 )
 
 // kindOf decides what a is by its type, format, name and siblings.
@@ -74,7 +75,7 @@ func (t *tool) kindOf(a *arg) kind {
 			return kindLimit
 		}
 		return kindNumber
-	case t.hasSibling(a, dataNames) && named(codeNames):
+	case t.hasSibling(a, dataNames) && named(codeNames), text && named(patternNames):
 		return kindPattern
 	case named(mathNames):
 		return kindMath

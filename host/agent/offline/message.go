@@ -25,6 +25,7 @@ type message struct {
 	hints  []string // classes that the shape of the text speaks for
 	math   string   // an arithmetic expression, if the text is about one
 	unit   *unitQuery
+	dated  bool // it names a day
 }
 
 var (
@@ -61,6 +62,7 @@ func readMessage(text string, now time.Time) *message {
 	if m.unit == nil {
 		m.math = readMath(m.text)
 	}
+	_, _, m.dated = dateRange(m.text, now)
 	m.hint()
 	return m
 }
@@ -110,6 +112,9 @@ func (m *message) takeJSON(s string) string {
 	return s
 }
 
+// feedWords make an address that of a feed.
+var feedWords = words("feed feeds rss atom headlines headline")
+
 // hint notes the topics that the shape of the message speaks for.
 func (m *message) hint() {
 	add := func(yes bool, class string) {
@@ -121,10 +126,12 @@ func (m *message) hint() {
 		u = strings.ToLower(u)
 		return strings.HasSuffix(u, ".xml") || strings.HasSuffix(u, ".rss") || strings.HasSuffix(u, ".atom") || strings.Contains(u, "/feed") || strings.Contains(u, "/rss")
 	})
+	feedish = feedish || slices.ContainsFunc(tokens(m.text), func(w string) bool { return feedWords[w] })
 	add(feedish, "FEED")
 	add(len(m.urls) > 0 && !feedish, "PAGE")
 	add(len(m.ics) > 0, "CALENDAR")
 	add(len(m.json) > 0, "JSON")
+	add(len(m.ticks) > 0, "QUERY")
 	add(m.unit != nil, "UNIT")
 	add(m.math != "", "CALC")
 }

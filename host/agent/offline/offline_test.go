@@ -99,6 +99,8 @@ func TestMessagesBecomeCalls(t *testing.T) {
 		{"add a note: delete the old list: all of it", `notes.add {"text":"delete the old list: all of it"}`},
 		{`add a note titled "Shopping": buy "organic" milk`, `notes.add {"text":"buy \"organic\" milk","title":"Shopping"}`},
 		{"jot down: 2+2=5", `notes.add {"text":"2+2=5"}`},
+		{"note: read https://example.org/ later", `notes.add {"text":"read https://example.org/ later"}`},
+		{"remember the article https://example.org/", `notes.add {"text":"the article https://example.org/"}`},
 		{"list my notes", `notes.list {}`},
 		{"what notes do I have?", `notes.list {}`},
 		{"show all my notes", `notes.list {}`},
@@ -119,7 +121,36 @@ func TestMessagesBecomeCalls(t *testing.T) {
 		{"which appointments do I have today? " + ics, `calendar.agenda {"data":` + string(icsArg) + `,"from":"2026-11-24","to":"2026-11-24"}`},
 		{"notes.add text=\"from a program\"", `notes.add {"text":"from a program"}`},
 		{"webpage.summary sentences=3 https://example.org/", `webpage.summary {"sentences":3,"url":"https://example.org/"}`},
+		{"script extract `[0-9]+`: room 12, floor 3", `script.extract {"pattern":"[0-9]+","text":"room 12, floor 3"}`},
+		{"make a slug of \"Hello, World\"", `script.slug {"title":"Hello, World"}`},
 		{"count the words of https://example.org/", `textstat.fetch_and_analyse {"url":"https://example.org/"}`},
+	} {
+		if got := render(next(t, tools, user(tt.message))); got != tt.want {
+			t.Errorf("%s\n got  %.300s\n want %s", tt.message, got, tt.want)
+		}
+	}
+}
+
+// Tools that nobody here has seen: names and schemas alone must do.
+func TestForeignTools(t *testing.T) {
+	t.Parallel()
+	tool := func(name, desc, schema string) agent.ToolInfo {
+		return agent.ToolInfo{Name: name, Class: abi.ClassRead, Description: desc, Schema: json.RawMessage(schema)}
+	}
+	tools := append(installed(t),
+		tool("weather.get_forecast", "Forecast for a city", `{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer"},"unit":{"enum":["metric","imperial"]}},"required":["city"]}`),
+		tool("hash.hash", "Hashes text with an algorithm", `{"type":"object","properties":{"data":{"type":"string"},"algorithm":{"type":"string","enum":["sha256","md5"]}},"required":["data","algorithm"]}`),
+		tool("time.now", "Current time", `{"type":"object","properties":{"timezone":{"type":"string"}}}`),
+		tool("crypto-price.price", "Price of a cryptocurrency", `{"type":"object","properties":{"symbol":{"type":"string"}},"required":["symbol"]}`),
+		tool("broken.tool", "Has no schema", `{`),
+	)
+	for _, tt := range []struct{ message, want string }{
+		{"what's the weather like in Paris?", `weather.get_forecast {"city":"Paris"}`},
+		{"weather forecast for New York in imperial", `weather.get_forecast {"city":"New York in imperial","unit":"imperial"}`},
+		{"weather city=Oslo days=3", `weather.get_forecast {"city":"Oslo","days":3}`},
+		{"sha256 hash of ```\nabc\n```", `hash.hash {"algorithm":"sha256","data":"abc"}`},
+		{"what time is it?", `time.now {}`},
+		{"crypto price of \"BTC\"", `crypto-price.price {"symbol":"BTC"}`},
 	} {
 		if got := render(next(t, tools, user(tt.message))); got != tt.want {
 			t.Errorf("%s\n got  %.300s\n want %s", tt.message, got, tt.want)

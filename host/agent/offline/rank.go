@@ -14,6 +14,7 @@ type query struct {
 	words  []queryWord
 	hints  []string // classes, from the message's shape
 	action []string // classes of the first word that says what to do
+	strong bool     // that word also says what about: "remember", "note:"
 }
 
 type queryWord struct {
@@ -21,6 +22,9 @@ type queryWord struct {
 	terms  []string
 	weight float64
 }
+
+// maxWords is how many words of a message are ranked.
+const maxWords = 64
 
 // read turns a message into a query. Words weigh less the later they come, and little
 // behind the colon of "command: text".
@@ -31,11 +35,11 @@ func (ts *toolset) read(m *message) query {
 		head, tail = m.text[:i], m.text[i:]
 	}
 	if noteRE.MatchString(m.plain) {
-		q.action = []string{"ADD"}
+		q.action, q.strong = []string{"ADD"}, true
 	}
 	add := func(text string, weight float64) {
 		for _, w := range tokens(text) {
-			if stopWords[w] {
+			if stopWords[w] || len(q.words) == maxWords {
 				continue
 			}
 			terms := ts.lex.terms(w)
@@ -44,6 +48,7 @@ func (ts *toolset) read(m *message) query {
 				if len(q.action) == 0 {
 					q.action = nil
 				}
+				q.strong = q.action != nil && slices.Contains(terms, "NOTE")
 			}
 			q.words = append(q.words, queryWord{w, terms, weight / (1 + 0.2*float64(len(q.words)))})
 		}
@@ -56,13 +61,13 @@ func (ts *toolset) read(m *message) query {
 // score returns how well t fits q, and whether anything says that the message is
 // about t's topic at all.
 func (ts *toolset) score(t *tool, q query, m *message) (score float64, about bool) {
-	const k, b, hintWeight = 1.2, 0.5, 2.5
+	const k, b, hintWeight = 1.2, 0.5, 1.6
 	norm := k * (1 - b + b*t.length/max(ts.avg, 1))
 	sat := func(term string) float64 {
 		w := t.weight[term]
 		return ts.idf[term] * w * (k + 1) / (w + norm)
 	}
-	described := 0
+	described := map[string]bool{}
 	for _, w := range q.words {
 		best := 0.0
 		for _, term := range w.terms {
@@ -71,7 +76,7 @@ func (ts *toolset) score(t *tool, q query, m *message) (score float64, about boo
 			about = about || t.acts[term] && term != strings.ToUpper(term) && !isAction(ts.lex, w.word)
 		}
 		if t.weight[w.terms[0]] > 0 && !isAction(ts.lex, w.word) {
-			described++
+			described[w.terms[0]] = true
 		}
 		score += w.weight * best
 	}
@@ -85,7 +90,7 @@ func (ts *toolset) score(t *tool, q query, m *message) (score float64, about boo
 		return score*3 + 10, true
 	}
 	// Two words of the description that are no commands count as a topic too.
-	return score, about || described >= 2
+	return score, about || len(described) >= 2
 }
 
 func isAction(lex lexicon, word string) bool {
@@ -113,6 +118,9 @@ func (t *tool) actionFactor(q query) float64 {
 		if t.acts[class] {
 			return 1.4
 		}
+	}
+	if q.strong {
+		return 0.3
 	}
 	return 0.6
 }

@@ -10,9 +10,12 @@ var wordRE = regexp.MustCompile(`[\p{L}\p{N}'’_-]+`)
 
 // behindCommand returns the text that is left when the words of the command are
 // taken from its start: "remember to buy milk" leaves "buy milk". A short text also
-// loses articles, what trails behind it and its final stop.
+// loses small words before it, what trails behind it and its final stop.
 func (f *filler) behindCommand(short bool) string {
 	text := titledRE.ReplaceAllString(f.m.plain, "")
+	for _, s := range f.taken {
+		text = strings.NewReplacer("`"+s+"`", " ", `"`+s+`"`, " ").Replace(text)
+	}
 	if i := indexFold(text, f.t.info.Name); i >= 0 {
 		text = text[:i] + " " + text[i+len(f.t.info.Name):]
 	}
@@ -28,7 +31,7 @@ func (f *filler) behindCommand(short bool) string {
 	if short {
 		for {
 			word, tail, ok := strings.Cut(rest, " ")
-			if !ok || !slices.Contains([]string{"the", "a", "an", "my", "our"}, strings.ToLower(word)) {
+			if !ok || !stopWords[strings.ToLower(word)] {
 				break
 			}
 			rest = strings.TrimSpace(tail)
