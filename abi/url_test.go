@@ -108,6 +108,31 @@ func TestParseURLCorpus(t *testing.T) {
 	}
 }
 
+func TestRefusalsOfURLsSayWhy(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"https://good.example@evil.example/": "user information before the host",
+		"https://example.com./":              "ends in a dot; leave it out",
+		"http://0x7f.1/":                     "an IPv4 address has four plain decimal parts",
+		"http://[fe80::1%25eth0]/":           "without a zone",
+		"https://ex%61mple.com/":             "percent signs",
+		"https://h.example/a%2Fb":            "encoded separator or control character \"%2F\"",
+		"https://h.example/a%252Fb":          "twice encoded",
+		"https://h.example/..;/a":            "dot segment with parameters",
+		"https://h.example/．．/a":             "equivalent to a separator or to dots",
+		"https://h.example/%c0%af":           "not UTF-8",
+		"https://h.example/a//b":             "empty segment",
+		"https://h.example:0/":               "port",
+		"ftp://h.example/":                   "want http or https",
+		`https://h.example\a`:                "backslash",
+		"https://h.example/\ta":              "white space or control characters",
+		"h.example":                          "want an absolute URL such as https://example.com/",
+	} {
+		_, err := ParseURL(in)
+		wantError(t, err, want)
+	}
+}
+
 // checkURL holds an accepted URL to what the broker relies on.
 func checkURL(t *testing.T, in string) {
 	t.Helper()
