@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
 )
@@ -227,6 +228,54 @@ func TestResolverFailuresAndFloods(t *testing.T) {
 	}
 }
 
+// silentResolver never answers.
+type silentResolver struct{}
+
+func (silentResolver) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestResolverThatNeverAnswers(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.engine.guard.resolver = silentResolver{}
+	k.grant("https://a.example")
+	k.rights.Limits.HTTPTime = 50 * time.Millisecond
+	_, p := k.get("https://a.example/")
+	wantProblem(t, p, abi.CodeTimeout, "limits.http_time")
+}
+
+// What was granted, what is dialled, Host, SNI and the request line are one text.
+func TestHostSNIAndRequestLineAreTheJudgedURL(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	var got, proto string
+	handler := func(_ http.ResponseWriter, r *http.Request) {
+		got, proto = r.TLS.ServerName+" "+r.Host+" "+r.RequestURI, r.Proto
+	}
+	port := k.serve(false, handler)
+	k.open(at("https", "a.example", port))
+	for _, path := range []string{"/", "/a%20b", "/%7Euser/caf%C3%A9", "/a;b=c,d/(e)", "/a|b^c", "/%5B%5D?x=%5B]|^&y", "/?a=b?c/d"} {
+		u, err := abi.ParseURL(at("HTTPS", "A.Example", port) + path)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		if _, p := k.get(at("HTTPS", "A.Example", port) + path); p != nil {
+			t.Errorf("%s: %v", path, p)
+			continue
+		}
+		host, _ := splitOrigin(u.Origin)
+		if want := u.Host + " " + host + strings.TrimPrefix(u.String(), string(u.Origin)); strings.Replace(got, host+" ", host, 1) != want {
+			t.Errorf("server saw %q; want %q", got, want)
+		}
+		if proto != "HTTP/2.0" {
+			t.Errorf("spoke %s", proto)
+		}
+	}
+}
+
 func TestProxyVariablesAreNotRead(t *testing.T) {
 	c := newCanary(t)
 	for _, v := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"} {
@@ -255,4 +304,21 @@ func TestTransportDialsTheRouteWhateverItIsAsked(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	c.untouched(t)
+}
+
+// The first of the two judgements, without the dialer behind it.
+func TestResolvedAnswersAreJudgedBeforeDialling(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.hosts["a.example"] = []netip.Addr{netip.MustParseAddr("93.184.215.14"), netip.MustParseAddr("10.0.0.1")}
+	for _, u := range []string{"http://a.example/", "http://127.0.0.1/", "http://[::1]/", "http://169.254.169.254/"} {
+		parsed, err := abi.ParseURL(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b *blocked
+		if err := k.engine.guard.resolve(t.Context(), parsed, &route{port: 80}); !errors.As(err, &b) {
+			t.Errorf("%s: %v", u, err)
+		}
+	}
 }

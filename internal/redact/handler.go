@@ -112,7 +112,7 @@ func (m *Matcher) value(v slog.Value) slog.Value {
 		}
 		return slog.GroupValue(out...)
 	case slog.KindAny:
-		return m.any(v)
+		return m.anyValue(v)
 	case slog.KindBool, slog.KindDuration, slog.KindFloat64, slog.KindInt64, slog.KindTime, slog.KindUint64, slog.KindLogValuer:
 		if text := v.String(); m.Contains([]byte(text)) { // a secret may be a number
 			return slog.StringValue(m.RedactString(text))
@@ -121,9 +121,9 @@ func (m *Matcher) value(v slog.Value) slog.Value {
 	return v
 }
 
-// any looks at each rendering that a handler may choose and, when one of them holds a
+// anyValue looks at each rendering that a handler may choose and, when one of them holds a
 // value, replaces v by redacted text.
-func (m *Matcher) any(v slog.Value) slog.Value {
+func (m *Matcher) anyValue(v slog.Value) slog.Value {
 	x := v.Any()
 	if b, ok := x.([]byte); ok {
 		return slog.StringValue(m.RedactString(string(b)))
