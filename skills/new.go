@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -34,7 +35,7 @@ func New(dir string, name abi.SkillName, lang Language) ([]string, error) {
 		lang = Go
 	}
 	root := path.Join("template", string(lang))
-	if _, err := fs.Stat(templates, root); err != nil || strings.Contains(string(lang), "/") {
+	if !slices.Contains(Languages(), lang) {
 		return nil, &Error{
 			What: fmt.Sprintf("there is no template for language %q: want go or c", lang),
 			Hint: "examples/units is a skill in AssemblyScript and examples/textstat one in Rust to start from; \"glovebox skill build\" builds both languages",
