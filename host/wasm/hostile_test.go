@@ -36,7 +36,7 @@ func TestHostileGuests(t *testing.T) {
 	}{
 		{export: "spin", limits: short, limit: "wall"},
 		{export: "sleep", limits: short, limit: "wall"},
-		{export: "clock_poll", limits: short, limit: "host_calls"},
+		{export: "clock_poll", limits: short, limit: "wall"},
 		{export: "recurse", limit: "stack"},
 		{export: "mutual", limit: "stack"},
 		{export: "grow", limits: small, limit: "memory"},

@@ -57,18 +57,22 @@ func link(ctx context.Context, rt wazero.Runtime, m wazero.CompiledModule) error
 	return nil
 }
 
-// bind makes the function that the engine calls.
+// bind makes the function that the engine calls. An i32 parameter fills half of its
+// slot; what the other half holds is left over and must not count.
 func (f hostFunc) bind() api.GoModuleFunc {
-	if f.kernel {
-		return func(ctx context.Context, m api.Module, stack []uint64) { f.run(ctx, from(ctx), m, stack) }
+	var narrow []int
+	for i, t := range f.params {
+		if t == i32 {
+			narrow = append(narrow, i)
+		}
 	}
 	return func(ctx context.Context, m api.Module, stack []uint64) {
+		for _, i := range narrow {
+			stack[i] = uint64(uint32(stack[i]))
+		}
 		c := from(ctx)
-		c.enter(ctx)
-		for i, t := range f.params {
-			if t == i32 { // the engine leaves the upper half of such a slot as it was
-				stack[i] = uint64(uint32(stack[i]))
-			}
+		if !f.kernel {
+			c.enter(ctx)
 		}
 		f.run(ctx, c, m, stack)
 	}

@@ -42,6 +42,12 @@ func wasiFunc(params []api.ValueType, run func(ctx context.Context, c *call, m m
 	}}
 }
 
+// uncounted makes f one that a guest may poll as long as its time lasts.
+func (f hostFunc) uncounted() hostFunc {
+	f.kernel = true
+	return f
+}
+
 // memory is a guest's linear memory with the few accesses that WASI needs.
 type memory struct{ api.Memory }
 
@@ -73,8 +79,8 @@ func wasiFuncs() map[string]hostFunc {
 		"environ_sizes_get": wasiFunc(n(2), func(_ context.Context, _ *call, m memory, a []uint64) uint64 {
 			return errno(m.put32(a[0], 0) && m.put32(a[1], 0))
 		}),
-		"clock_res_get":       wasiFunc(n(2), wasiClockRes),
-		"clock_time_get":      wasiFunc(types(i32, i64, i32), wasiClockTime),
+		"clock_res_get":       wasiFunc(n(2), wasiClockRes).uncounted(),
+		"clock_time_get":      wasiFunc(types(i32, i64, i32), wasiClockTime).uncounted(),
 		"random_get":          wasiFunc(n(2), wasiRandom),
 		"poll_oneoff":         wasiFunc(n(4), wasiPoll),
 		"sched_yield":         wasiFunc(nil, func(context.Context, *call, memory, []uint64) uint64 { return errnoSuccess }),
