@@ -59,7 +59,7 @@ const (
 	cpuBase      = time.Second // and two more for each megabyte of module; a Go guest of 3 MB needs 1.1 in all
 	cpuMax       = 60 * time.Second
 	wallBase     = 30 * time.Second // and five times the processor time: other work may hold the machine
-	addressSpace = 2 << 30
+	addressSpace = min(4, slowdown) * 2 << 30
 	childOutput  = 64 << 10
 	nativeBase   = 16 << 20 // bytes of native code, and 16 for each byte of module
 	nativeMax    = 512 << 20
@@ -84,7 +84,7 @@ func StackExceeded(m api.Module, o Options) bool {
 
 // cpuLimit is the processor time that a module of size bytes may take to compile.
 func cpuLimit(size int) time.Duration {
-	return min(cpuMax, cpuBase+time.Duration(size)*2*time.Microsecond)
+	return slowdown * min(cpuMax, cpuBase+time.Duration(size)*2*time.Microsecond)
 }
 
 // nativeLimit is how many bytes of native code a module of size bytes may become.

@@ -7,8 +7,11 @@ import (
 	"github.com/glovebox-dev/glovebox/sandbox"
 )
 
-// WazeroVersion is the version that keys carry.
-const WazeroVersion = wazeroVersion
+// WazeroVersion is the version that keys carry; Slowdown stretches time limits.
+const (
+	WazeroVersion = wazeroVersion
+	Slowdown      = slowdown
+)
 
 // FileOf returns the path of the file of a module.
 func (s *Store) FileOf(d abi.Digest, o Options) string { return s.path(keyOf(d, o)) }
