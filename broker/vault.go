@@ -233,6 +233,10 @@ func (v *Vault) Close() error {
 	return v.db.Close()
 }
 
+// loadTries is how often the rows are read again when the key does not fit: another
+// process may change it between the reading of the rows and of the file.
+const loadTries = 5
+
 // current returns the secrets as they are stored now, opening them anew when any
 // process has changed them. A row that does not open makes all unavailable.
 func (v *Vault) current(ctx context.Context) (*opened, error) {
@@ -245,7 +249,14 @@ func (v *Vault) current(ctx context.Context) (*opened, error) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	o, err := v.load(ctx)
+	var o *opened
+	var err error
+	for range loadTries {
+		o, err = v.load(ctx)
+		if !errors.Is(err, ErrWrongKey) && !errors.Is(err, ErrNoKey) {
+			break
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read vault: %w", err)
 	}
