@@ -125,7 +125,8 @@ type Descriptor struct {
 	Name       ToolName        `yaml:"name,required" json:"name"`
 	Effect     Effect          `yaml:"effect" json:"effect,omitzero"`
 	Args       map[string]Role `yaml:"args" json:"args,omitempty"`             // an argument that is not listed is control
-	Recipients []string        `yaml:"recipients" json:"recipients,omitempty"` // JSON Pointers into the arguments that name who receives bytes
+	Recipients []string        `yaml:"recipients" json:"recipients,omitempty"` // JSON Pointers into the arguments that name who receives bytes; host(POINTER) is the host of a URL
+	Method     string          `yaml:"-" json:"method,omitempty"`              // set by the host: GET when all that the tool can do with its URL is fetch it
 }
 
 // Role returns the role of the argument name; undeclared means control.

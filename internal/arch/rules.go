@@ -12,11 +12,11 @@ func Glovebox() Rules {
 
 			"host/wasm": 3, "skills": 3,
 
-			"host/wasm/compile": 2, "host/wasm/kv": 2,
+			"host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2,
 
-			"host/policy": 1, "host/audit": 1, "host/config": 1, "broker": 1, "sandbox": 1, "host/wasm/module": 1,
+			"host/policy": 1, "host/budget": 1, "host/audit": 1, "host/config": 1, "broker": 1, "sandbox": 1, "host/wasm/module": 1,
 
-			"abi": 0, "abi/guest": 0, "internal/sqlitex": 0, "internal/redact": 0, "internal/canon": 0, "internal/label": 0,
+			"abi": 0, "abi/guest": 0, "internal/sqlitex": 0, "internal/redact": 0, "internal/canon": 0, "internal/label": 0, "internal/atom": 0,
 
 			// Programs that measure the tree.
 			"internal/contain": 6, "internal/bench": 6,
@@ -61,7 +61,7 @@ func Glovebox() Rules {
 		Leaf: map[string][]string{
 			"abi":         {},
 			"abi/guest":   {},
-			"host/policy": {"abi"},
+			"host/policy": {"abi", "internal/atom", "internal/label"},
 		},
 		Guest: []string{"examples", "docs", "tools", "host/wasm/interop"},
 	}
