@@ -3,6 +3,8 @@ GO      ?= go
 TOOL    := $(GO) tool -modfile=tools/go.mod
 STATE   ?=
 LISTEN  ?= 127.0.0.1:4766
+# SQLite's full-text search carries the memory of agents.
+export GOFLAGS := $(GOFLAGS) -tags=sqlite_fts5
 GOSKILLS := calendar feed json notes webpage
 FUZZTIME ?= 20s
 # Tests see loopback only, where the user may create a network namespace.
