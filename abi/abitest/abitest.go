@@ -20,6 +20,12 @@ var (
 	probe []byte
 	//go:embed guests/hostile.wasm
 	hostile []byte
+	//go:embed guests/mcp1.wasm
+	mcp1 []byte
+	//go:embed guests/mcp2.wasm
+	mcp2 []byte
+	//go:embed guests/command.wasm
+	command []byte
 	//go:embed vectors.json
 	vectors []byte
 )
@@ -31,6 +37,16 @@ func Probe() []byte { return bytes.Clone(probe) }
 // Hostile returns the guest with one attack per export; guests/hostile.c says what
 // each does.
 func Hostile() []byte { return bytes.Clone(hostile) }
+
+// MCPv1 and MCPv2 return guests with one tool, echo, that answers its input as
+// structured content.
+func MCPv1() []byte { return bytes.Clone(mcp1) }
+
+// MCPv2 is MCPv1 for the second ABI.
+func MCPv2() []byte { return bytes.Clone(mcp2) }
+
+// Command is MCPv1 as a WASI command.
+func Command() []byte { return bytes.Clone(command) }
 
 // Line is one request of the probe: a function, its request block and its data block.
 // Neither block may hold a tab or a newline.
