@@ -144,7 +144,7 @@ func regular(path string) bool {
 // How to make bubblewrap work.
 const (
 	fixInstall = "install bubblewrap, for instance with: apt-get install bubblewrap"
-	fixUserns  = "allow user namespaces, for instance with: sysctl -w kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0 user.max_user_namespaces=10000"
+	fixUserns  = "allow user namespaces, for instance with: sysctl -e -w kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0 user.max_user_namespaces=10000"
 )
 
 // probe runs this program in bubblewrap and judges what it saw from inside. It

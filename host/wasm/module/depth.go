@@ -34,9 +34,11 @@ func (w *rewriter) codeSize() int {
 	return n
 }
 
-// weight is what one activation of the function adds to the depth.
+// weight is what one activation of the function adds to the depth. The engine
+// gives every value that it spills a slot of its own, up to 16 bytes for about 4
+// bytes of code, so that the worst code fills some 8 KiB of stack for each unit.
 func (b body) weight() int64 {
-	return 1 + int64(b.end-b.code)/2048 + int64(b.slots)/64
+	return 1 + int64(b.end-b.code)/1024 + int64(b.slots)/64
 }
 
 // counted appends the body with its counter to buf:

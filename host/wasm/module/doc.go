@@ -11,7 +11,7 @@ package module
 
 // Version names the rewriter. It is part of the key of everything that is made
 // from a rewritten module; change it whenever the output of Rewrite changes.
-const Version = "1"
+const Version = "2"
 
 // Limits bounds the shape of a module. A count at its limit passes and one above
 // it is refused. The zero value refuses everything.

@@ -46,7 +46,7 @@ func (l Limits) Rewritten() Limits {
 //     400 MB outside every memory limit. A function that calls others adds its
 //     weight when it is entered, traps with unreachable if the sum passes
 //     l.Stack, and takes the weight off when it returns. The weight is 1, and one
-//     more for each 2 KiB of code and each 64 locals, because the engine's frames
+//     more for each KiB of code and each 64 locals, because the engine's frames
 //     grow with both. Functions that call only imports or nothing are unchanged.
 //   - Custom sections are dropped, but for the names of functions.
 //
