@@ -45,7 +45,7 @@ type Chamber struct {
 
 // OpenChamber opens a chamber on a state folder. It loads no module.
 func OpenChamber(ctx context.Context, cfg ChamberConfig) (_ *Chamber, err error) {
-	c := &Chamber{jail: &lazyJail{ctx: context.WithoutCancel(ctx)}}
+	c := &Chamber{jail: newLazyJail(ctx)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close(context.WithoutCancel(ctx)))
@@ -98,6 +98,7 @@ func (c *Chamber) Close(ctx context.Context) error {
 	if c.Engine != nil {
 		all = errors.Join(all, c.Engine.Close(ctx))
 	}
+	c.jail.close() // so that the store need not wait for a compiler
 	if c.store != nil {
 		c.store.Close()
 	}
@@ -115,22 +116,35 @@ func (c *Chamber) Close(ctx context.Context) error {
 
 // Confinement tells how the compiler's child is confined; the first call may take as
 // long as starting a process does.
-func (c *Chamber) Confinement() sandbox.Status { return c.jail.spawner().Status() }
+func (c *Chamber) Confinement() sandbox.Status { return c.jail.probe().Status() }
 
 // lazyJail finds out how children can be confined when the first one is needed: a
 // daemon whose modules are all compiled starts no process at all.
 type lazyJail struct {
-	ctx  context.Context // of the whole chamber; only values are taken from it
-	once sync.Once
-	s    *sandbox.Spawner
+	ended <-chan struct{} // closed by close: ends all children
+	close func()
+	probe func() *sandbox.Spawner
 }
 
-func (l *lazyJail) spawner() *sandbox.Spawner {
-	l.once.Do(func() { l.s = sandbox.New(l.ctx) })
-	return l.s
+func newLazyJail(ctx context.Context) *lazyJail {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	return &lazyJail{ended: ctx.Done(), close: cancel, probe: sync.OnceValue(func() *sandbox.Spawner { return sandbox.New(ctx) })}
 }
+
+var _ compile.Confiner = (*lazyJail)(nil)
 
 // Confined implements compile.Confiner.
 func (l *lazyJail) Confined(ctx context.Context, j sandbox.Job) (sandbox.Result, error) {
-	return l.spawner().Confined(ctx, j)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	finished := make(chan struct{})
+	defer close(finished)
+	go func() {
+		select {
+		case <-l.ended:
+			cancel()
+		case <-finished:
+		}
+	}()
+	return l.probe().Confined(ctx, j)
 }

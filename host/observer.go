@@ -55,10 +55,10 @@ func (o observer) Denied(ctx context.Context, c abi.Caller, p *abi.Problem) {
 	o.append(ctx, e)
 }
 
-// Log implements wasm.Observer. A guest's text is data in a field of its own.
+// Log implements wasm.Observer. A guest's text is data in a field of its own, and a
+// guest's error is not the daemon's: it is there for who looks for it.
 func (o observer) Log(ctx context.Context, c abi.Caller, level slog.Level, message string) {
-	// A skill's error is not the daemon's: it never passes as more than info.
-	o.log.Log(ctx, min(level, slog.LevelInfo), "skill log", "skill", c.Skill, "agent", c.Agent, "call", c.Call, "level", level.String(), "text", message)
+	o.log.DebugContext(ctx, "skill log", "skill", c.Skill, "agent", c.Agent, "call", c.Call, "level", level.String(), "text", message)
 }
 
 // Progress implements wasm.Observer.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -77,17 +76,14 @@ func sourceOf(b *skills.Bundle) wasm.Source {
 func (t *skillTool) shown(err error) error {
 	var limit *wasm.LimitError
 	var guest *wasm.GuestError
-	var trap *wasm.TrapError
+	var trap *wasm.TrapError // the engine has logged it
 	var result *wasm.ResultError
 	var strict *wasm.DeniedError
 	var refusal *module.Refusal
 	switch {
-	case errors.As(err, &limit), errors.As(err, &guest), errors.As(err, &result), errors.As(err, &strict),
+	case errors.As(err, &limit), errors.As(err, &guest), errors.As(err, &trap), errors.As(err, &result), errors.As(err, &strict),
 		errors.Is(err, wasm.ErrBusy), errors.Is(err, wasm.ErrNoTool), errors.Is(err, wasm.ErrClosed),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return err
-	case errors.As(err, &trap):
-		t.host.log.Warn("skill crashed", "skill", t.ref.Skill, "err", trap.Message, "frames", strings.Join(trap.Frames, " < "))
 		return err
 	case errors.As(err, &refusal):
 		t.host.log.Warn("module refused", "skill", t.ref.Skill, "err", err)

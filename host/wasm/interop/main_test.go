@@ -1,11 +1,14 @@
 package interop_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -20,14 +23,23 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.Verb {
 		os.Exit(compile.ChildMain(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 	}
-	os.Exit(m.Run())
+	var err error
+	if scratch, err = os.MkdirTemp("", "interop"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(scratch)
+	os.Exit(code)
 }
+
+// scratch outlives a single test.
+var scratch string
 
 // chamber is an engine with a store of its own, as the daemon composes them.
 func chamber(t *testing.T) *wasm.Engine {
 	t.Helper()
 	store, err := compile.Open(compile.Config{
-		Dir: filepath.Join(t.TempDir(), "cache"), Key: make([]byte, 32), Confine: sandbox.New(t.Context()),
+		Dir: filepath.Join(t.TempDir(), "cache"), Key: make([]byte, 32), Confine: confiner(t),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +55,42 @@ func chamber(t *testing.T) *wasm.Engine {
 		store.Close()
 	})
 	return e
+}
+
+// confiner is the real jail. Under the race detector the compiler in it is this test
+// without the detector, whose memory does not fit the limits. (Another program would
+// not do: the engine names its version differently in tests.)
+func confiner(t *testing.T) compile.Confiner {
+	t.Helper()
+	jail := sandbox.New(t.Context())
+	if !raceDetector {
+		return jail
+	}
+	exe, err := plainTest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plainCompiler{jail, exe}
+}
+
+// plainTest builds this test without the race detector, once.
+var plainTest = sync.OnceValues(func() (string, error) {
+	exe := filepath.Join(scratch, "compiler")
+	if out, err := exec.Command("go", "test", "-c", "-o", exe, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go test -c: %w\n%s", err, out)
+	}
+	return exe, nil
+})
+
+type plainCompiler struct {
+	jail *sandbox.Spawner
+	exe  string
+}
+
+// Confined implements compile.Confiner.
+func (p plainCompiler) Confined(ctx context.Context, j sandbox.Job) (sandbox.Result, error) {
+	j.Exe = p.exe
+	return p.jail.Confined(ctx, j)
 }
 
 // plugin is a module with the profile that its exports show.
