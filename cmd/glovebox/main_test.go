@@ -1,0 +1,158 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/glovebox-dev/glovebox/host/wasm/compile"
+	"github.com/glovebox-dev/glovebox/internal/testenv"
+	"github.com/glovebox-dev/glovebox/sandbox"
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+)
+
+// TestMain is the compiler child when the spawner starts this binary, and glovebox
+// when a script does.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == sandbox.Verb {
+		os.Exit(compile.ChildMain(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	testscript.Main(m, map[string]func(){"glovebox": main})
+}
+
+// TestStories runs each story in testdata: what people type, and what they see.
+func TestStories(t *testing.T) {
+	t.Parallel()
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo := filepath.Dir(examples)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata", RequireExplicitExec: true, RequireUniqueNames: true,
+		Setup: func(env *testscript.Env) error {
+			page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/plain")
+				fmt.Fprintf(w, "Gloves keep hands safe. authorization=%s", r.Header.Get("Authorization"))
+			}))
+			env.Defer(page.Close)
+			env.Setenv("PAGE", page.URL)
+			env.Setenv("EXAMPLES", examples)
+			env.Setenv("REPO", repo)
+			env.Setenv("GLOVEBOX_STATE", filepath.Join(env.WorkDir, "state"))
+			env.Setenv("HOME", env.WorkDir)
+			for _, name := range []string{"GOMODCACHE", "GOCACHE", "GOPATH", "GOFLAGS", "GOPROXY", "GOTOOLCHAIN"} {
+				if v := os.Getenv(name); v != "" {
+					env.Setenv(name, v)
+				}
+			}
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "gotoolchain" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return goToolchain() == nil, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "flip": flip, "until": until},
+	})
+}
+
+// goToolchain is the probe for a Go compiler that can build guests.
+func goToolchain() error { return testenv.Program("go")() }
+
+// ready waits until the daemon of the script has published its address.
+func ready(ts *testscript.TestScript, neg bool, _ []string) {
+	path := filepath.Join(ts.Getenv("GLOVEBOX_STATE"), "run", "address")
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(path); (err == nil) != neg {
+			return
+		}
+	}
+	ts.Fatalf("the daemon has not published its address")
+}
+
+// flip FILE changes the last byte of a file.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	b, err := os.ReadFile(path)
+	ts.Check(err)
+	b[len(b)-1] ^= 1
+	ts.Check(os.WriteFile(path, b, 0o600))
+}
+
+// until COMMAND… TEXT repeats a command until its output holds TEXT, and sets the
+// first word of the line that does as $FOUND.
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	text := args[len(args)-1]
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if ts.Exec(args[0], args[1:len(args)-1]...) != nil {
+			continue
+		}
+		for line := range strings.Lines(ts.ReadFile("stdout")) {
+			if strings.Contains(line, text) {
+				ts.Setenv("FOUND", strings.Fields(line)[0])
+				return
+			}
+		}
+	}
+	ts.Fatalf("%q never appeared", text)
+}
+
+// TestEveryCommandHasAnExample walks the command tree.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	t.Parallel()
+	var walk func(*cobra.Command)
+	count := 0
+	walk = func(c *cobra.Command) {
+		if c.Name() == "help" || c.Name() == "completion" {
+			return
+		}
+		count++
+		if c.Short == "" || !strings.Contains(c.Example, "glovebox") {
+			t.Errorf("%s has no description, or no example", c.CommandPath())
+		}
+		if !c.HasSubCommands() && c.Args == nil {
+			t.Errorf("%s does not count its arguments", c.CommandPath())
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk((&app{}).root())
+	if count < 25 {
+		t.Errorf("only %d commands seen", count)
+	}
+}
+
+func TestNearestCommand(t *testing.T) {
+	t.Parallel()
+	root := (&app{}).root()
+	for word, want := range map[string]string{"chta": "chat", "satus": "status", "secrets": "secret", "verison": "version", "zzzzzz": ""} {
+		if got := nearest(root, word); got != want {
+			t.Errorf("nearest to %q is %q, want %q", word, got, want)
+		}
+	}
+}
+
+// TestGuestTextCannotDriveTheTerminal prints what a hostile guest might answer.
+func TestGuestTextCannotDriveTheTerminal(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"\x1b[2J", "a\rb", "\x9b31m", "\u202etxt.exe", "a\u200bb", "\ufeffx", "\x07", "\x7f"} {
+		if got := printable(text); strings.ContainsAny(got, "\x1b\r\x07\x7f\u009b\u202e\u200b\ufeff") {
+			t.Errorf("printable(%q) = %q", text, got)
+		}
+	}
+	if got := printable("two\nlines\tä 漢 🙂"); got != "two\nlines\tä 漢 🙂" {
+		t.Errorf("ordinary text was changed: %q", got)
+	}
+	if got := oneLine("a\nerror: forged"); strings.Contains(got, "\n") {
+		t.Errorf("oneLine kept a line end: %q", got)
+	}
+}
