@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/policy"
 	"github.com/glovebox-dev/glovebox/internal/canon"
 )
@@ -223,6 +224,9 @@ func (p *passage) approve(ctx context.Context) bool {
 	}
 	if p.d.cfg.Approver == nil {
 		return p.refuse(RuleNoApprover, p.dec.Why()+"; nobody can be asked here, so it is denied", "connect an approver, or run the tool yourself with glovebox skill run")
+	}
+	if _, err := p.d.cfg.Recorder.Append(ctx, p.entry(audit.EventAsked)); err != nil {
+		return p.refuse(RuleNoRecord, "the audit log cannot be written, so nothing runs", "glovebox audit verify")
 	}
 	approval, err := p.ask(ctx)
 	if err == nil {

@@ -223,7 +223,7 @@ func TestApprovals(t *testing.T) {
 			if x.effects.Load() != tt.effects || (r.Verdict == policy.VerdictAllow) != (tt.effects == 1) {
 				t.Errorf("%d effects, %+v", x.effects.Load(), r)
 			}
-			if tt.effects == 1 && (r.Approval != "a1" || k.rec.entries[0].Approval != "a1") {
+			if tt.effects == 1 && (r.Approval != "a1" || k.rec.entries[0].Event != audit.EventAsked || k.rec.entries[1].Approval != "a1") {
 				t.Errorf("the approval is not on record: %+v", r)
 			}
 		})
@@ -392,6 +392,27 @@ func TestNewDispatcherRefusesBadTools(t *testing.T) {
 	if _, err := agent.NewDispatcher(agent.Config{Recorder: &recorder{}, Tools: []agent.Spec{good, good}}); !errors.Is(err, policy.ErrConflict) {
 		t.Errorf("the same tool twice: %v", err)
 	}
+}
+
+// FuzzDispatch: whatever a model asks for, only a well-formed call of the granted tool
+// has an effect, and every call is on record.
+func FuzzDispatch(f *testing.F) {
+	f.Add("notes.add", []byte(`{"text":"a"}`))
+	f.Add("notes.delete", []byte(`{"text":"a","_confirmed":true}`))
+	f.Add("notes.add\x00", []byte("{\"text\":\"\xff\"}"))
+	add, del := newTool("notes.add"), newTool("notes.delete")
+	k := newKit(f, nil, add.spec(abi.EffectLocal, textSchema), del.spec(abi.EffectIrreversible, textSchema))
+	f.Fuzz(func(t *testing.T, name string, args []byte) {
+		k.rec.entries = nil
+		before := add.effects.Load()
+		r := k.call(name, string(args))
+		ran := add.effects.Load() - before
+		var a struct{ Text *string }
+		valid := name == "notes.add" && json.Unmarshal(args, &a) == nil && a.Text != nil
+		if ran == 1 && !valid || (ran == 1) != (r.Verdict == policy.VerdictAllow) || del.effects.Load() != 0 || len(k.rec.entries) == 0 {
+			t.Fatalf("%q %q: %+v", name, args, r)
+		}
+	})
 }
 
 func BenchmarkDispatch(b *testing.B) {

@@ -21,6 +21,7 @@ type Event string
 
 // The events of a tool call. Others name their subject in the same way.
 const (
+	EventAsked   Event = "tool.asked"   // a person is asked
 	EventIntent  Event = "tool.intent"  // admitted; written before the effect
 	EventOutcome Event = "tool.outcome" // how it ended
 	EventDenied  Event = "tool.denied"  // refused: nothing ran

@@ -126,6 +126,9 @@ func (f *filler) set(a *arg, v json.RawMessage) {
 
 // explicit reads NAME=VALUE and NAME="VALUE".
 func (f *filler) explicit(a *arg) json.RawMessage {
+	if !strings.Contains(f.m.plain, "=") || len(a.name) > 64 {
+		return nil
+	}
 	re, err := regexp.Compile(`(?i)(?:^|\s)` + regexp.QuoteMeta(a.name) + `\s*=\s*(?:"([^"]*)"|(\S+))`)
 	if err != nil {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 var wordRE = regexp.MustCompile(`[\p{L}\p{N}'’_-]+`)
@@ -47,7 +48,7 @@ func (f *filler) behindCommand(short bool) string {
 	return rest
 }
 
-func isWordRune(r rune) bool { return wordRE.MatchString(string(r)) }
+func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 func indexFold(s, sub string) int { return strings.Index(strings.ToLower(s), strings.ToLower(sub)) }
 

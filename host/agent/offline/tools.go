@@ -48,7 +48,7 @@ type arg struct {
 }
 
 func newToolset(infos []agent.ToolInfo) *toolset {
-	ts := &toolset{lex: newLexicon(), idf: map[string]float64{}}
+	ts := &toolset{lex: english, idf: map[string]float64{}}
 	for _, info := range infos[:min(len(infos), maxTools)] {
 		ts.tools = append(ts.tools, ts.index(info))
 	}

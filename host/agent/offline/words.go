@@ -57,6 +57,9 @@ func words(list string) map[string]bool {
 // lexicon maps each word and its stem to the classes that it is in.
 type lexicon map[string][]string
 
+// english is the lexicon of classes. It is only read.
+var english = newLexicon()
+
 func newLexicon() lexicon {
 	lex := lexicon{}
 	for _, class := range slices.Sorted(maps.Keys(classes)) {
