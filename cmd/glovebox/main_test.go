@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"go/build"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -29,43 +31,65 @@ func TestMain(m *testing.M) {
 // TestStories runs each story in testdata: what people type, and what they see.
 func TestStories(t *testing.T) {
 	t.Parallel()
+	stories(t, "testdata")
+}
+
+// TestAuthorStory starts, builds and tests a skill with nothing but the Go compiler
+// and the module cache.
+func TestAuthorStory(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("compiles a guest")
+	}
+	testenv.Need(t, "go", func() error {
+		if err := testenv.Program("go")(); err != nil {
+			return err
+		}
+		found, err := filepath.Glob(filepath.Join(moduleCache(), "github.com", "extism", "go-pdk@*"))
+		if err != nil || len(found) == 0 {
+			return fmt.Errorf("the module cache has no go-pdk (run go mod download): %v", err)
+		}
+		return nil
+	})
+	stories(t, "testdata/author")
+}
+
+func moduleCache() string {
+	if dir := os.Getenv("GOMODCACHE"); dir != "" {
+		return dir
+	}
+	return filepath.Join(build.Default.GOPATH, "pkg", "mod")
+}
+
+func stories(t *testing.T, dir string) {
 	examples, err := filepath.Abs("../../examples")
 	if err != nil {
 		t.Fatal(err)
 	}
-	repo := filepath.Dir(examples)
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata", RequireExplicitExec: true, RequireUniqueNames: true,
+		Dir: dir, RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "text/plain")
 				fmt.Fprintf(w, "Gloves keep hands safe. authorization=%s", r.Header.Get("Authorization"))
 			}))
 			env.Defer(page.Close)
-			env.Setenv("PAGE", page.URL)
-			env.Setenv("EXAMPLES", examples)
-			env.Setenv("REPO", repo)
-			env.Setenv("GLOVEBOX_STATE", filepath.Join(env.WorkDir, "state"))
-			env.Setenv("HOME", env.WorkDir)
-			for _, name := range []string{"GOMODCACHE", "GOCACHE", "GOPATH", "GOFLAGS", "GOPROXY", "GOTOOLCHAIN"} {
-				if v := os.Getenv(name); v != "" {
-					env.Setenv(name, v)
-				}
+			for name, value := range map[string]string{
+				"PAGE": page.URL, "EXAMPLES": examples, "HOME": env.WorkDir, "GLOVEBOX_STATE": filepath.Join(env.WorkDir, "state"),
+				"GOMODCACHE": moduleCache(), "GOPROXY": "off", "GOTOOLCHAIN": "local",
+				"GOCACHE": cmp.Or(os.Getenv("GOCACHE"), filepath.Join(cache, "go-build")),
+			} {
+				env.Setenv(name, value)
 			}
 			return nil
-		},
-		Condition: func(cond string) (bool, error) {
-			if cond != "gotoolchain" {
-				return false, fmt.Errorf("unknown condition %q", cond)
-			}
-			return goToolchain() == nil, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "flip": flip, "until": until},
 	})
 }
-
-// goToolchain is the probe for a Go compiler that can build guests.
-func goToolchain() error { return testenv.Program("go")() }
 
 // ready waits until the daemon of the script has published its address.
 func ready(ts *testscript.TestScript, neg bool, _ []string) {
