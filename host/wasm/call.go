@@ -100,6 +100,7 @@ func (c *call) guest(ctx context.Context, l *loaded, p plan) (*Outcome, error) {
 			err = &GuestError{Code: code, Message: "the skill ended itself while it initialised"}
 		}
 	}
+	c.auditRest(ctx)
 	return c.collect(p, code, err)
 }
 

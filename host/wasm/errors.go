@@ -22,7 +22,7 @@ var ErrClosed = errors.New("the engine is closed")
 
 // LimitError means that a call was ended because it passed one of its limits.
 type LimitError struct {
-	Limit string // the json name of the field of abi.Limits, e.g. wall, memory, output
+	Limit string // the json name of the field of abi.Limits, such as wall, memory or output; memory_shared for what all guests hold together
 	Got   int64  // what was asked for or used; 0 if not known. Times are milliseconds
 	Max   int64
 }
@@ -50,7 +50,7 @@ func (e *GuestError) Error() string {
 	if e.Message == "" {
 		return fmt.Sprintf("the skill failed with code %d and no message", e.Code)
 	}
-	return fmt.Sprintf("the skill failed: %s", e.Message)
+	return "the skill failed: " + oneLine(e.Message, maxErrorText)
 }
 
 // TrapError means that the guest crashed. Frames are wasm frames, innermost first;

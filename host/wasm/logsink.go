@@ -41,6 +41,7 @@ func (s *logSink) close() {
 
 func (c *call) newLog(ctx context.Context) *logSink {
 	s := &logSink{maxLines: c.limits.LogLines, maxLine: c.limits.LogLine}
+	ctx = context.WithoutCancel(ctx)
 	if o := c.services.Observer; o != nil {
 		s.emit = func(level slog.Level, message string) { o.Log(ctx, c.caller, level, message) }
 	}
@@ -53,15 +54,13 @@ type stdio struct {
 	stdin   []byte
 	capture bool   // command profile: standard output is the result
 	out     []byte // captured, at most Limits.Output
-	over    int64  // bytes that a capture would have had, once they passed the limit
 	tail    []byte // command profile: the last bytes of standard error
 	line    [2]lineBuffer
 }
 
 // lineBuffer cuts a stream into lines of bounded length.
 type lineBuffer struct {
-	buf     []byte
-	dropped bool
+	buf []byte
 }
 
 // maxTail bounds the standard error that becomes the text of a failure.
@@ -71,9 +70,8 @@ const maxTail = maxErrorText
 // would fail for a reason that nobody sees.
 func (c *call) write(fd int, p []byte) {
 	if fd == 1 && c.stdio.capture {
-		if n := int64(len(c.stdio.out)) + int64(len(p)); n > c.limits.Output || c.stdio.over > 0 {
-			c.stdio.over = max(c.stdio.over, int64(len(c.stdio.out))) + int64(len(p))
-			c.trap(&LimitError{Limit: "output", Got: c.stdio.over, Max: c.limits.Output})
+		if n := int64(len(c.stdio.out)) + int64(len(p)); n > c.limits.Output {
+			c.trap(&LimitError{Limit: "output", Got: n, Max: c.limits.Output})
 		}
 		if !c.budget.take(int64(len(p))) {
 			c.trap(&LimitError{Limit: c.budget.refused, Got: c.budget.used + int64(len(p)), Max: c.budget.max})

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/wasm/compile"
@@ -85,7 +86,9 @@ func source(b []byte) Source {
 
 // limits are the defaults, roomier where a loaded machine would make a test flaky.
 func limits() abi.Limits {
-	return abi.DefaultLimits()
+	l := abi.DefaultLimits()
+	l.Wall, l.InitWall = time.Minute, 20*time.Second
+	return l
 }
 
 // raw is a call of an export with bytes in and bytes out.

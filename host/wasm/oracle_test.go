@@ -153,11 +153,11 @@ func oracle(t *testing.T, cache wazero.CompilationCache, guest []byte, tc oracle
 	for k, v := range tc.config {
 		config[k] = v
 	}
-	m := extism.Manifest{Wasm: []extism.Wasm{extism.WasmData{Data: guest}}, Config: config, Timeout: 20_000}
+	m := extism.Manifest{Wasm: []extism.Wasm{extism.WasmData{Data: guest}}, Config: config, Timeout: 120_000}
 	if tc.allow != "" {
 		m.AllowedHosts = []string{tc.allow}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	runtime := wazero.NewRuntimeConfigCompiler()
 	if len(guest) > 400<<10 {

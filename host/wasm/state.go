@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"time"
@@ -41,10 +42,11 @@ type call struct {
 	log      *logSink
 	began    time.Time
 
-	cause   error // why the guest was stopped by the host; the first one counts
-	denials []abi.Problem
-	usage   Usage
-	trace   func(line string) // tests only
+	cause    error // why the guest was stopped by the host; the first one counts
+	denials  []abi.Problem
+	unlisted int // refusals beyond maxDenials
+	usage    Usage
+	trace    func(line string) // tests only
 
 	vars      map[string][]byte
 	varBytes  int64
@@ -141,16 +143,36 @@ func (c *call) refuse(ctx context.Context, p *abi.Problem) *abi.Problem {
 	for i := range c.denials {
 		known = known || c.denials[i] == *p
 	}
-	if !known && len(c.denials) < maxDenials {
+	switch {
+	case known:
+	case len(c.denials) < maxDenials:
 		c.denials = append(c.denials, *p)
-		if c.services.Observer != nil {
-			c.services.Observer.Denied(ctx, c.caller, p)
-		}
+		c.audit(ctx, p)
+	default:
+		c.unlisted++
 	}
 	if c.rights.Strict && p.Code == abi.CodeDenied {
 		c.trap(&DeniedError{Problem: p})
 	}
 	return p
+}
+
+// audit tells the observer of a refusal; that the call is ending does not matter.
+func (c *call) audit(ctx context.Context, p *abi.Problem) {
+	if c.services.Observer != nil {
+		c.services.Observer.Denied(context.WithoutCancel(ctx), c.caller, p)
+	}
+}
+
+// auditRest tells how many refusals were not listed, so that a flood of them hides
+// nothing.
+func (c *call) auditRest(ctx context.Context) {
+	if c.unlisted == 0 {
+		return
+	}
+	p := &abi.Problem{Code: abi.CodeQuota, Rule: "denials/call", Message: fmt.Sprintf("%d more refusals of this call are not listed", c.unlisted)}
+	c.denials = append(c.denials, *p)
+	c.audit(ctx, p)
 }
 
 // grantHint is the command that would grant what was refused.

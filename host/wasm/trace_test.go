@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -115,7 +116,22 @@ func TestDenialIsSeenByAll(t *testing.T) {
 	}
 }
 
-// TestNilServicesAndObserver: nothing of the host is needed for a guest to be refused.
+// TestManyDenials: a flood of refusals is bounded, and says that it was.
+func TestManyDenials(t *testing.T) {
+	t.Parallel()
+	e := newTest(t, Config{})
+	o := &observer{}
+	var in strings.Builder
+	for i := range 100 {
+		in.WriteString(abitest.Line("fetch", fmt.Sprintf(`{"url":"https://h%d.example/"}`, i), ""))
+	}
+	out, err := e.Call(t.Context(), raw(abitest.Probe(), "probe", in.String(), func(inv *Invocation) { inv.Services.Observer = o }))
+	if err != nil || len(out.Denials) != maxDenials+1 || len(o.denied) != maxDenials+1 || out.Denials[maxDenials].Message != "68 more refusals of this call are not listed" {
+		t.Errorf("%v, %d refusals, the last %+v", err, len(out.Denials), out.Denials[len(out.Denials)-1])
+	}
+}
+
+// TestUngrantedWithoutServices: nothing of the host is needed for a guest to be refused.
 func TestUngrantedWithoutServices(t *testing.T) {
 	t.Parallel()
 	e := newTest(t, Config{})
