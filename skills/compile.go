@@ -84,7 +84,7 @@ func detect(dir string) (Language, error) {
 	}
 	return "", &Error{
 		What: fmt.Sprintf("no source in a known language in %s: want .go, .c, .rs or .ts files", dir),
-		Hint: "to take a module that is built already, pass --module",
+		Hint: "to take a module that is built already, pass --prebuilt",
 	}
 }
 
