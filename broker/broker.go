@@ -90,7 +90,7 @@ func New(cfg Config) (*Broker, error) {
 		return nil, fmt.Errorf("broker: version %q is not a word", cfg.Version)
 	}
 	if cfg.Resolver == nil {
-		cfg.Resolver = &net.Resolver{PreferGo: true}
+		cfg.Resolver = absolute{&net.Resolver{PreferGo: true}}
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -172,6 +172,16 @@ func (b *Broker) Present(_ abi.AgentID, store abi.SecretName) bool {
 		return false
 	}
 	return ok
+}
+
+// absolute asks for names as they stand: without its final dot, a name that does not
+// exist would be tried again below each search domain of the host, and answered by
+// somebody who was never granted.
+type absolute struct{ r Resolver }
+
+// LookupNetIP implements Resolver.
+func (a absolute) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	return a.r.LookupNetIP(ctx, network, host+".")
 }
 
 // vaultSource adapts a vault, or none, to the engine.

@@ -173,7 +173,7 @@ func (x *exchange) unlock(ctx context.Context, ev *Event) *abi.Problem {
 			return x.failed(ctx, err, ev)
 		}
 		ev.Detail = err.Error()
-		return &abi.Problem{Code: abi.CodeInternal, Capability: capSecrets, Message: "the stored secrets cannot be read, so nothing is sent", Hint: "glovebox audit tail"}
+		return &abi.Problem{Code: abi.CodeInternal, Capability: capSecrets, Message: "the stored secrets cannot be read, so nothing is sent", Hint: "glovebox doctor"}
 	}
 	x.set = set
 	return nil
@@ -334,6 +334,6 @@ func (x *exchange) failed(ctx context.Context, err error, ev *Event) *abi.Proble
 		p.Message = string(x.url.Origin) + " did not answer in time"
 		return p
 	}
-	p.Message = string(x.url.Origin) + " " + classify(err, x.started)
+	p.Message = string(x.url.Origin) + " " + classify(err, ev.Dialled.IsValid())
 	return p
 }

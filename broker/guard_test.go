@@ -246,6 +246,25 @@ func TestResolverThatNeverAnswers(t *testing.T) {
 	wantProblem(t, p, abi.CodeTimeout, "limits.http_time")
 }
 
+func TestSystemResolverIgnoresSearchDomains(t *testing.T) {
+	t.Parallel()
+	b, err := New(Config{Version: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, ok := b.engine.guard.resolver.(absolute)
+	if !ok {
+		t.Fatalf("resolver %T", b.engine.guard.resolver)
+	}
+	if addrs, err := a.LookupNetIP(t.Context(), "ip", "localhost"); err != nil || len(addrs) == 0 || !addrs[0].Unmap().IsLoopback() {
+		t.Errorf("%v %v", addrs, err)
+	}
+	k := newKit(t)
+	if _, err := (absolute{k}).LookupNetIP(t.Context(), "ip", "gone.example"); err == nil || k.lookups[0] != "gone.example." {
+		t.Errorf("asked for %q, %v", k.lookups, err)
+	}
+}
+
 // What was granted, what is dialled, Host, SNI and the request line are one text.
 func TestHostSNIAndRequestLineAreTheJudgedURL(t *testing.T) {
 	t.Parallel()

@@ -233,10 +233,6 @@ func (v *Vault) Close() error {
 	return v.db.Close()
 }
 
-// loadTries is how often the rows are read again when the key does not fit: another
-// process may change it between the reading of the rows and of the file.
-const loadTries = 5
-
 // current returns the secrets as they are stored now, opening them anew when any
 // process has changed them. A row that does not open makes all unavailable.
 func (v *Vault) current(ctx context.Context) (*opened, error) {
@@ -249,14 +245,7 @@ func (v *Vault) current(ctx context.Context) (*opened, error) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	var o *opened
-	var err error
-	for range loadTries {
-		o, err = v.load(ctx)
-		if !errors.Is(err, ErrWrongKey) && !errors.Is(err, ErrNoKey) {
-			break
-		}
-	}
+	o, err := v.load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read vault: %w", err)
 	}
