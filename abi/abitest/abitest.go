@@ -15,20 +15,23 @@ import (
 	"testing"
 )
 
-var (
-	//go:embed guests/probe.wasm
-	probe []byte
-	//go:embed guests/hostile.wasm
-	hostile []byte
-	//go:embed guests/mcp1.wasm
-	mcp1 []byte
-	//go:embed guests/mcp2.wasm
-	mcp2 []byte
-	//go:embed guests/command.wasm
-	command []byte
-	//go:embed vectors.json
-	vectors []byte
-)
+//go:embed guests/probe.wasm
+var probe []byte
+
+//go:embed guests/hostile.wasm
+var hostile []byte
+
+//go:embed guests/mcp1.wasm
+var mcp1 []byte
+
+//go:embed guests/mcp2.wasm
+var mcp2 []byte
+
+//go:embed guests/command.wasm
+var command []byte
+
+//go:embed vectors.json
+var vectors []byte
 
 // Probe returns the guest that calls any host function on request: export "probe",
 // input and output as Line writes and ParseLines reads.
