@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -176,12 +177,16 @@ func (b *Broker) Present(_ abi.AgentID, store abi.SecretName) bool {
 
 // absolute asks for names as they stand: without its final dot, a name that does not
 // exist would be tried again below each search domain of the host, and answered by
-// somebody who was never granted.
+// somebody who was never granted. A single label, which only an operator can open, is
+// left to the host's own rules.
 type absolute struct{ r Resolver }
 
 // LookupNetIP implements Resolver.
 func (a absolute) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
-	return a.r.LookupNetIP(ctx, network, host+".")
+	if strings.Contains(host, ".") {
+		host += "."
+	}
+	return a.r.LookupNetIP(ctx, network, host)
 }
 
 // vaultSource adapts a vault, or none, to the engine.
