@@ -80,7 +80,7 @@ func misbehave(cell sandbox.Cell, args []string) error {
 	case "sleep":
 		time.Sleep(time.Hour)
 	case "linger": // leave a process behind that outlives its parent
-		p, err := os.StartProcess("/proc/self/exe", os.Args[:3:3], &os.ProcAttr{Files: []*os.File{nil, os.Stdout, os.Stderr}})
+		p, err := os.StartProcess("/proc/self/exe", append(os.Args[:3:3], "sleep"), &os.ProcAttr{Files: []*os.File{nil, os.Stdout, os.Stderr}})
 		if err != nil {
 			return err
 		}
