@@ -250,7 +250,7 @@ func (c *checker) writes(p, pkg string, file *ast.File) {
 			lhs = index.X
 		}
 		id, ok := lhs.(*ast.Ident)
-		if !ok {
+		if !ok || id.Name == "_" {
 			return
 		}
 		if obj := id.Obj; obj == nil || obj.Kind == ast.Var && file.Scope.Lookup(id.Name) == obj {
