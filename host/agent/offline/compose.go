@@ -73,7 +73,8 @@ func capabilities(infos []agent.ToolInfo) string {
 
 // firstLine returns the first sentence or line of s, bounded.
 func firstLine(s string) string {
-	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	s = line
 	if i := strings.Index(s, ". "); i > 0 {
 		s = s[:i+1]
 	}

@@ -62,7 +62,8 @@ func readMessage(text string, now time.Time) *message {
 	if m.unit == nil {
 		m.math = readMath(m.text)
 	}
-	_, _, m.dated = dateRange(m.text, now)
+	_, _, dated := dateRange(m.text, now)
+	m.dated = dated
 	m.hint()
 	return m
 }
