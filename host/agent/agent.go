@@ -16,6 +16,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // Model proposes the next step of a conversation. It decides nothing.
@@ -62,20 +63,35 @@ type Approver interface {
 	Approve(ctx context.Context, ask Ask) (policy.Approval, error)
 }
 
+// Claimer is an Approver whose grants are kept outside of the process. A grant that
+// cannot be claimed does not run; of two claims of one grant one wins.
+type Claimer interface {
+	// Claim uses up a grant, right before the effect.
+	Claim(ctx context.Context, a policy.Approval) error
+	// Settle notes how the call that claimed the grant id ended.
+	Settle(ctx context.Context, id string, outcome string) error
+}
+
 // Ask is what a person sees of a call that needs approval. It is rendered by the
 // host from what would run, never from a model's description of it.
 type Ask struct {
-	Agent     abi.AgentID      `json:"agent"`
-	Session   abi.SessionID    `json:"session"`
-	Call      abi.CallID       `json:"call"`
-	Requester policy.Principal `json:"requester"` // cannot approve
-	Tool      string           `json:"tool"`
-	Class     abi.Class        `json:"class"`
-	Rule      policy.Rule      `json:"rule"`
-	Why       string           `json:"why"`
-	Args      json.RawMessage  `json:"args"` // canonical, complete
-	Binding   policy.Binding   `json:"binding"`
-	Expires   time.Time        `json:"expires"`
+	Agent     abi.AgentID         `json:"agent"`
+	Session   abi.SessionID       `json:"session"`
+	Call      abi.CallID          `json:"call"`
+	Requester policy.Principal    `json:"requester"` // cannot approve
+	Tool      string              `json:"tool"`
+	Pin       abi.Digest          `json:"pin"` // of the tool's version
+	Effect    abi.Effect          `json:"effect"`
+	Class     abi.Class           `json:"class"`
+	Rule      policy.Rule         `json:"rule"`
+	Why       string              `json:"why"`
+	Context   label.Label         `json:"context"`         // of everything that the model has seen
+	Args      json.RawMessage     `json:"args"`            // canonical, complete
+	Roles     map[string]abi.Role `json:"roles,omitempty"` // of the arguments that the descriptor lists
+	Judgement policy.Judgement    `json:"judgement"`       // what is not endorsed, and what would flow to whom
+	Subject   policy.Binding      `json:"subject"`         // the call, whenever it is made
+	Binding   policy.Binding      `json:"binding"`         // the call until Expires
+	Expires   time.Time           `json:"expires"`
 }
 
 // Recorder writes the audit log; *audit.Log is one. If it cannot write the intent of

@@ -12,6 +12,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/policy"
 	"github.com/glovebox-dev/glovebox/internal/canon"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // Rules of the door itself, beside those of package policy.
@@ -29,12 +30,17 @@ type Config struct {
 	Grants          map[abi.AgentID][]abi.ToolRef // what is not listed is not granted
 	Raise           map[abi.ToolRef]abi.Effect    // stricter effects, by the operator
 	Approver        Approver                      // nil: whatever asks is denied
+	Rules           Rules                         // the operator's; nil = none
 	Recorder        Recorder
 	ApprovalTimeout time.Duration    // 0 = 5 minutes
 	MaxArgs         int              // bytes of one call's arguments; 0 = 1 MiB
 	MaxResult       int              // bytes of one result's text; 0 = 64 KiB
 	Now             func() time.Time // nil = time.Now
 }
+
+// Rules are an operator's rules about calls. All that they can do to a decision is
+// Decision.Stricter.
+type Rules func(d policy.Decision, c policy.Call) policy.Decision
 
 // Dispatcher is the one door of every tool call. It is immutable; a new set of tools
 // or grants is a new Dispatcher.
@@ -133,6 +139,7 @@ type Request struct {
 	Agent   abi.AgentID
 	Session abi.SessionID
 	From    policy.Principal // whose message led to the call
+	Context label.Label      // of all that the model has seen; zero is tainted and private
 	Call    ToolCall
 	Events  func(Event)
 }
@@ -142,7 +149,7 @@ type Request struct {
 func (d *Dispatcher) Dispatch(ctx context.Context, req Request) CallReport {
 	p := &passage{d: d, req: req, start: d.cfg.Now()}
 	p.report = CallReport{ID: abi.CallID("call-" + rand.Text()), Tool: clean(cut(req.Call.Tool, 200))}
-	if p.judge() && p.approve(ctx) && p.intend(ctx) {
+	if p.judge() && p.approve(ctx) && p.intend(ctx) && p.claim(ctx) {
 		p.run(ctx)
 		p.conclude(ctx)
 	} else {
@@ -154,15 +161,17 @@ func (d *Dispatcher) Dispatch(ctx context.Context, req Request) CallReport {
 // passage is one call on its way through the door. Its steps return false when the
 // call must not go on; refuse has then set the reason.
 type passage struct {
-	d      *Dispatcher
-	req    Request
-	start  time.Time
-	ref    abi.ToolRef
-	tool   installed
-	args   json.RawMessage // canonical
-	dec    policy.Decision
-	auth   policy.Authorized
-	report CallReport
+	d       *Dispatcher
+	req     Request
+	start   time.Time
+	ref     abi.ToolRef
+	tool    installed
+	args    json.RawMessage // canonical
+	dec     policy.Decision
+	grant   policy.Approval // what admitted the call, where the gate asked
+	auth    policy.Authorized
+	claimed Claimer // the grant of this call was used up
+	report  CallReport
 }
 
 func (p *passage) refuse(rule, why, fix string) bool {
@@ -196,9 +205,12 @@ func (p *passage) judge() bool {
 	}
 	call := policy.Call{
 		Agent: p.req.Agent, Session: p.req.Session, ID: p.report.ID, Requester: p.req.From,
-		Tool: ref, Digest: digest, Args: p.args,
+		Tool: ref, Digest: digest, Context: p.req.Context, Args: p.args,
 	}
 	p.dec = p.d.registry.Decide(call)
+	if p.d.cfg.Rules != nil {
+		p.dec = p.d.cfg.Rules(p.dec, call)
+	}
 	p.report.Class = p.dec.Class()
 	switch {
 	case argsErr != nil && (p.dec.Rule() == policy.RuleArguments || p.dec.Verdict() != policy.VerdictDeny):
@@ -230,7 +242,7 @@ func (p *passage) approve(ctx context.Context) bool {
 	}
 	approval, err := p.ask(ctx)
 	if err == nil {
-		p.report.Approval = cut(approval.ID, 128)
+		p.grant, p.report.Approval = approval, cut(approval.ID, 128)
 		p.auth, err = policy.Approve(p.dec, approval, p.d.cfg.Now())
 	}
 	if err != nil {
@@ -247,10 +259,12 @@ func (p *passage) ask(ctx context.Context) (a policy.Approval, err error) {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, p.d.cfg.ApprovalTimeout)
 	defer cancel()
+	expires := p.d.cfg.Now().Add(p.d.cfg.ApprovalTimeout)
 	a, err = p.d.cfg.Approver.Approve(ctx, Ask{
 		Agent: p.req.Agent, Session: p.req.Session, Call: p.report.ID, Requester: p.req.From,
-		Tool: p.ref.String(), Class: p.dec.Class(), Rule: p.dec.Rule(), Why: p.dec.Why(),
-		Args: p.args, Binding: p.dec.Binding(), Expires: p.d.cfg.Now().Add(p.d.cfg.ApprovalTimeout),
+		Tool: p.ref.String(), Pin: p.dec.Pin(), Effect: p.dec.Effect(), Class: p.dec.Class(), Rule: p.dec.Rule(), Why: p.dec.Why(),
+		Context: p.req.Context, Args: p.args, Roles: p.tool.Descriptor.Args,
+		Subject: p.dec.Subject(), Binding: p.dec.Bind(expires), Expires: expires,
 	})
 	if err == nil {
 		err = ctx.Err() // an answer that came too late is none

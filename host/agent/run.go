@@ -60,6 +60,31 @@ func (p *passage) intend(ctx context.Context) bool {
 	return true
 }
 
+// claim uses up the grant that admitted the call, after the intent is on record and
+// before anything happens: of two calls with one grant, one runs.
+func (p *passage) claim(ctx context.Context) bool {
+	c, ok := p.d.cfg.Approver.(Claimer)
+	if !ok || p.dec.Verdict() != policy.VerdictAsk {
+		return true
+	}
+	if err := c.Claim(ctx, p.grant); err != nil {
+		return p.refuse(RuleNotApproved, "not approved", p.dec.Fix())
+	}
+	p.claimed = c
+	return true
+}
+
+// settle notes how the call that used a grant ended. If that cannot be written, the
+// outcome stays unknown, and the grant stays used.
+func (p *passage) settle(ctx context.Context) {
+	if p.claimed == nil {
+		return
+	}
+	if err := p.claimed.Settle(ctx, p.grant.ID, p.report.Outcome); err != nil {
+		p.report.Why = "the call ran, but its outcome could not be written beside its approval"
+	}
+}
+
 // controls returns the short arguments that the descriptor declares as control: who,
 // what, where. Content never enters the log.
 func (p *passage) controls() map[string]string {
@@ -146,6 +171,7 @@ func (p *passage) conclude(ctx context.Context) {
 	} else {
 		p.report.OutcomeSeq = rec.Seq
 	}
+	p.settle(ctx)
 	p.event(EventToolFinished, &p.report)
 }
 

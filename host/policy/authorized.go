@@ -25,7 +25,7 @@ var (
 // Approval is a person's answer to one ask. The zero value refuses.
 type Approval struct {
 	ID      string    // of the approval in the audit log
-	Binding Binding   // copied from the ask; for any other call the answer is worthless
+	Binding Binding   // of the ask and Expires; for any other call the answer is worthless
 	By      Principal // an authenticated operator; never the requester
 	Granted bool
 	Expires time.Time // the zero time has passed
@@ -61,14 +61,20 @@ func Approve(d Decision, a Approval, now time.Time) (Authorized, error) {
 		return Authorized{}, ErrSelfApproval
 	case !now.Before(a.Expires):
 		return Authorized{}, ErrExpired
-	case subtle.ConstantTimeCompare(a.Binding[:], d.binding[:]) != 1:
+	case !d.bound(a):
 		return Authorized{}, ErrOtherCall
 	}
 	return mint(d)
 }
 
+// bound reports whether a is for exactly d's call and its own expiry.
+func (d Decision) bound(a Approval) bool {
+	want := d.Bind(a.Expires)
+	return want != (Binding{}) && subtle.ConstantTimeCompare(a.Binding[:], want[:]) == 1
+}
+
 func mint(d Decision) (Authorized, error) {
-	if d.binding == (Binding{}) || d.binding != bind(d.call, d.pin) {
+	if d.subject == (Binding{}) || d.subject != bind(domainSubject, d.call, d.pin, "") {
 		return Authorized{}, ErrOtherCall
 	}
 	c := d.call

@@ -41,7 +41,7 @@ func (r *Registry) Decide(c Call) Decision {
 		d.fix = "pass one JSON object"
 		return d
 	}
-	d.binding = bind(c, t.pin)
+	d.subject = bind(domainSubject, c, t.pin, "")
 	switch t.Descriptor.Effect {
 	case abi.EffectRead:
 		d.verdict, d.rule, d.why = VerdictAllow, RuleRead, "the tool only reads"

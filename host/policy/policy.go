@@ -16,8 +16,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
+	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // Verdict is the outcome of a decision. The zero value denies.
@@ -74,6 +77,7 @@ type Call struct {
 	Requester Principal // whose message led to the call; can never approve it
 	Tool      abi.ToolRef
 	Digest    abi.Digest      // of what would run now
+	Context   label.Label     // of everything that the model has seen; zero is tainted and private
 	Args      json.RawMessage // canonical JSON (RFC 8785); another spelling is another call
 }
 
@@ -84,13 +88,23 @@ type Binding [sha256.Size]byte
 // String returns the binding as 64 hex digits.
 func (b Binding) String() string { return hex.EncodeToString(b[:]) }
 
+// What bind digests: the call alone, or the call until a moment.
+const (
+	domainSubject  = "glovebox/approval-subject/v1"
+	domainApproval = "glovebox/approval/v1"
+)
+
 // bind digests everything that an approval is about. Each part carries its length,
 // so no two different calls give the same input.
-func bind(c Call, pin abi.Digest) Binding {
+func bind(domain string, c Call, pin abi.Digest, until string) Binding {
+	context, err := json.Marshal(c.Context) // readers are sorted: deterministic
+	if err != nil {
+		return Binding{}
+	}
 	h := sha256.New()
-	h.Write([]byte("glovebox/approval/v1"))
+	h.Write([]byte(domain))
 	for _, part := range []string{
-		string(c.Agent), string(c.Session), string(c.Requester), c.Tool.String(), string(pin), string(c.Args),
+		string(c.Agent), string(c.Session), string(c.Requester), c.Tool.String(), string(pin), string(c.Args), string(context), until,
 	} {
 		var n [8]byte
 		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
@@ -110,7 +124,7 @@ type Decision struct {
 	effect  abi.Effect
 	call    Call
 	pin     abi.Digest
-	binding Binding
+	subject Binding
 }
 
 // Verdict returns the verdict.
@@ -133,8 +147,34 @@ func (d Decision) Fix() string { return d.fix }
 // Class returns the class that people see.
 func (d Decision) Class() abi.Class { return d.effect.Class() }
 
-// Binding returns the digest of the exact call; zero if the call was denied.
-func (d Decision) Binding() Binding { return d.binding }
+// Subject returns the digest of the exact call, whenever it is made: what a denial is
+// remembered for. Zero if the call was denied.
+func (d Decision) Subject() Binding { return d.subject }
+
+// Bind returns the digest of the exact call and the moment until which an approval of
+// it holds. Zero if the call was denied.
+func (d Decision) Bind(expires time.Time) Binding {
+	if d.subject == (Binding{}) {
+		return Binding{}
+	}
+	return bind(domainApproval, d.call, d.pin, strconv.FormatInt(expires.UnixNano(), 10))
+}
+
+// Stricter returns d with the verdict v of an operator's rule, if that is stricter
+// than what the gate said; a rule never loosens.
+func (d Decision) Stricter(v Verdict, rule Rule, why, fix string) Decision {
+	if v >= d.verdict {
+		return d
+	}
+	d.verdict, d.rule, d.why, d.fix = v, rule, why, fix
+	if v == VerdictDeny {
+		d.subject = Binding{}
+	}
+	return d
+}
+
+// Effect returns the effect that the tool was registered with.
+func (d Decision) Effect() abi.Effect { return d.effect }
 
 // Pin returns the digest of the tool's version; empty if the tool is unknown.
 func (d Decision) Pin() abi.Digest { return d.pin }

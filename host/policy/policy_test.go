@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 var (
@@ -99,8 +100,8 @@ func TestDecide(t *testing.T) {
 			if d.Why() == "" || d.Fix() == "" && d.Verdict() != VerdictAllow {
 				t.Errorf("rule %s gives no reason or no fix", d.Rule())
 			}
-			if (d.Verdict() == VerdictDeny) != (d.Binding() == Binding{}) {
-				t.Errorf("%v has binding %v", d.Verdict(), d.Binding())
+			if (d.Verdict() == VerdictDeny) != (d.Subject() == Binding{}) {
+				t.Errorf("%v has binding %v", d.Verdict(), d.Subject())
 			}
 		})
 	}
@@ -271,7 +272,7 @@ func TestApprovalIsForOneCallOnce(t *testing.T) {
 	t.Parallel()
 	r := registry(t)
 	d := r.Decide(call("delete"))
-	good := Approval{ID: "a1", Binding: d.Binding(), By: "operator:cli", Granted: true, Expires: now.Add(time.Minute)}
+	good := Approval{ID: "a1", Binding: d.Bind(now.Add(time.Minute)), By: "operator:cli", Granted: true, Expires: now.Add(time.Minute)}
 	change := func(f func(*Approval)) Approval {
 		a := good
 		f(&a)
@@ -290,6 +291,8 @@ func TestApprovalIsForOneCallOnce(t *testing.T) {
 		{"without expiry", change(func(a *Approval) { a.Expires = time.Time{} }), ErrExpired},
 		{"for nothing", change(func(a *Approval) { a.Binding = Binding{} }), ErrOtherCall},
 		{"for another call", change(func(a *Approval) { a.Binding[0] ^= 1 }), ErrOtherCall},
+		{"with a later expiry", change(func(a *Approval) { a.Expires = a.Expires.Add(1) }), ErrOtherCall},
+		{"for the call at any time", change(func(a *Approval) { a.Binding = d.Subject() }), ErrOtherCall},
 	} {
 		if _, err := Approve(d, tt.approval, now); !errors.Is(err, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
@@ -348,14 +351,15 @@ func TestRacingRedeemsYieldOneEffect(t *testing.T) {
 	}
 }
 
-func drawCall(t *rapid.T, label string) Call {
-	word := func(name string, words ...string) string { return rapid.SampledFrom(words).Draw(t, label+name) }
+func drawCall(t *rapid.T, prefix string) Call {
+	word := func(name string, words ...string) string { return rapid.SampledFrom(words).Draw(t, prefix+name) }
 	return Call{
 		Agent: abi.AgentID(word("agent", "home", "work", "")), Session: abi.SessionID(word("session", "s", "ss", "")),
 		Requester: Principal(word("from", "owner:emma", "owner:bob", "")), ID: abi.CallID(word("id", "c", "d")),
-		Tool:   ref(word("skill", "notes", "n0tes", ""), word("tool", "read", "local", "egress", "delete", "unknown", "hidden", "odd", "none", "")),
-		Digest: rapid.SampledFrom([]abi.Digest{digest, abi.DigestOf(nil), ""}).Draw(t, label+"digest"),
-		Args:   json.RawMessage(word("args", `{"a":1}`, `{"a":2}`, `{"a":"1"}`, `{}`, `[]`, ``)),
+		Tool:    ref(word("skill", "notes", "n0tes", ""), word("tool", "read", "local", "egress", "delete", "unknown", "hidden", "odd", "none", "")),
+		Digest:  rapid.SampledFrom([]abi.Digest{digest, abi.DigestOf(nil), ""}).Draw(t, prefix+"digest"),
+		Context: rapid.SampledFrom([]label.Label{{}, {Integrity: label.Peer}, label.Trusted(), {Readers: label.ReadBy("a+b")}, {Readers: label.ReadBy("a", "b")}}).Draw(t, prefix+"context"),
+		Args:    json.RawMessage(word("args", `{"a":1}`, `{"a":2}`, `{"a":"1"}`, `{}`, `[]`, ``)),
 	}
 }
 
@@ -391,7 +395,7 @@ func TestApprovalForXNeverAdmitsY(t *testing.T) {
 		if rapid.Bool().Draw(t, "near") { // y differs from x in one field at most
 			far := y
 			y = x
-			switch rapid.IntRange(0, 5).Draw(t, "field") {
+			switch rapid.IntRange(0, 6).Draw(t, "field") {
 			case 0:
 				y.Agent = far.Agent
 			case 1:
@@ -404,6 +408,8 @@ func TestApprovalForXNeverAdmitsY(t *testing.T) {
 				y.Digest = far.Digest
 			case 5:
 				y.Args = far.Args
+			case 6:
+				y.Context = far.Context
 			}
 		}
 		y.ID = "c" // the id is a label, not part of what a person approves
@@ -412,7 +418,7 @@ func TestApprovalForXNeverAdmitsY(t *testing.T) {
 			t.Fatalf("%+v is denied by %s", x, dx.Rule())
 		}
 		same := reflect.DeepEqual(x, y)
-		auth, err := Approve(dy, Approval{ID: "a", Binding: dx.Binding(), By: "operator:cli", Granted: true, Expires: now.Add(1)}, now)
+		auth, err := Approve(dy, Approval{ID: "a", Binding: dx.Bind(now.Add(1)), By: "operator:cli", Granted: true, Expires: now.Add(1)}, now)
 		if err == nil && !same {
 			t.Fatalf("approval for %+v admitted %+v", x, y)
 		}
@@ -473,6 +479,31 @@ func BenchmarkDecide(b *testing.B) {
 	for b.Loop() {
 		if _, err := Allow(r.Decide(c)); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// A rule of the operator only ever tightens, and a tightened decision mints nothing
+// unasked.
+func TestRulesOnlyTighten(t *testing.T) {
+	t.Parallel()
+	r := registry(t)
+	for _, tool := range []string{"read", "egress", "delete", "hidden"} {
+		for _, v := range []Verdict{VerdictDeny, VerdictAsk, VerdictAllow} {
+			before := r.Decide(call(tool))
+			after := before.Stricter(v, "rule/1", "because", "")
+			if want := min(before.Verdict(), v); after.Verdict() != want {
+				t.Errorf("%s, rule %v: %v, want %v", tool, v, after.Verdict(), want)
+			}
+			if after.Verdict() != before.Verdict() && after.Rule() != "rule/1" {
+				t.Errorf("%s, rule %v: decided by %s", tool, v, after.Rule())
+			}
+			if _, err := Allow(after); (err == nil) != (after.Verdict() == VerdictAllow) {
+				t.Errorf("%s, rule %v: mint says %v", tool, v, err)
+			}
+			if exp := now.Add(1); after.Verdict() == VerdictDeny && after.Bind(exp) != (Binding{}) {
+				t.Errorf("%s, rule %v: a denial can be bound", tool, v)
+			}
 		}
 	}
 }
