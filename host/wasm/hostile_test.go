@@ -108,6 +108,9 @@ func TestHonestGuestsBelowTheLimits(t *testing.T) {
 // TestRSSAfterHostileGuests runs the memory attacks in parallel and looks at what the
 // process holds afterwards.
 func TestRSSAfterHostileGuests(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector's memory cannot be told apart")
+	}
 	e := newTest(t, Config{Running: 4})
 	run := func() {
 		var wg sync.WaitGroup
@@ -277,5 +280,20 @@ func TestTableCannotGrow(t *testing.T) {
 		if out == nil || out.Code != want {
 			t.Errorf("%s: %+v, want %d", export, out, want)
 		}
+	}
+}
+
+// TestBulkOperationsEnd (CPU-1): a loop over the largest memory.fill there is.
+func TestBulkOperationsEnd(t *testing.T) {
+	t.Parallel()
+	e := newTest(t, Config{})
+	guest := abitest.Module{Memory: 1000, Funcs: []abitest.Func{{Export: "run", Type: abitest.Type{Results: []byte{abitest.I32}}, Code: abitest.Code(
+		[]byte{0x03, 0x40}, abitest.Const32(0), abitest.Const32(1), abitest.Const32(1000*wasmPage), []byte{0xfc, 0x0b, 0x00}, []byte{0x0c, 0x00, 0x0b}, abitest.Unreachable,
+	)}}}.Bytes()
+	begin := time.Now()
+	_, err := e.Call(t.Context(), raw(guest, "run", "", withLimits(func(l *abi.Limits) { l.Wall = 200 * time.Millisecond })))
+	wantLimit(t, err, "wall")
+	if d := time.Since(begin); d > late {
+		t.Errorf("it took %v", d)
 	}
 }
