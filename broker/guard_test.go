@@ -222,9 +222,14 @@ func TestResolverFailuresAndFloods(t *testing.T) {
 		k.hosts["many.example"] = append(k.hosts["many.example"], netip.MustParseAddr("93.184.215.14"))
 	}
 	k.hosts["none.example"] = nil
-	for _, u := range []string{"https://gone.example/", "https://many.example/", "https://none.example/"} {
+	for u, detail := range map[string]string{
+		"https://gone.example/": "no such host", "https://many.example/": "resolve: 33 addresses", "https://none.example/": "resolve: 0 addresses",
+	} {
 		_, p := k.get(u)
 		wantProblem(t, p, abi.CodeNetwork, "")
+		if e := k.lastEvent(); !strings.Contains(e.Detail, detail) {
+			t.Errorf("%s: %q", u, e.Detail)
+		}
 	}
 }
 
