@@ -25,8 +25,11 @@ import (
 	"github.com/glovebox-dev/glovebox/internal/redact"
 )
 
-// closeTime bounds a graceful end.
-const closeTime = 5 * time.Second
+// Bounds of a graceful end: of the requests in flight, then of everything else.
+const (
+	drainTime = 2 * time.Second
+	closeTime = 5 * time.Second
+)
 
 // maxChats bounds the messages that are handled or wait at once.
 const maxChats = 64
@@ -248,7 +251,7 @@ func (h *Host) Run(ctx context.Context, ready func()) error {
 	h.log.Info("stopping")
 	cancel()
 	err = errors.Join(err, h.state.Withdraw())
-	end, done := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	end, done := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer done()
 	err = errors.Join(err, h.server.Shutdown(end), <-served)
 	warm.Wait()

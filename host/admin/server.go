@@ -103,11 +103,16 @@ func (s *Server) Serve() error {
 }
 
 // Shutdown takes no more requests, ends streams and waits for the rest until ctx
-// ends; then it closes what is left.
+// ends; then it cuts what is left, such as a connection that never sent a request.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
-	if err := s.http.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("shut down: %w", err), s.http.Close())
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.log.Debug("connections were cut")
+		err = s.http.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("shut down: %w", err)
 	}
 	return nil
 }
