@@ -28,7 +28,7 @@ type chamber struct {
 func newChamber(t *testing.T) *chamber {
 	t.Helper()
 	dir := t.TempDir()
-	c := &chamber{engine: newTest(t, Config{}), inside: filepath.Join(dir, "in"), outside: filepath.Join(dir, "out")}
+	c := &chamber{engine: newTest(t, Config{Running: 8}), inside: filepath.Join(dir, "in"), outside: filepath.Join(dir, "out")}
 	for _, d := range []string{c.inside, c.outside} {
 		if err := os.Mkdir(d, 0o700); err != nil {
 			t.Fatal(err)

@@ -3,7 +3,9 @@ package wasm
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -17,6 +19,7 @@ type plan struct {
 	input   []byte
 	command bool     // input is standard input, the result standard output
 	args    []string // command
+	absent  error    // what it means that the module has no such export; nil = ErrNoTool
 }
 
 // wireContext is the context object of the second ABI. Its id is a string: some
@@ -30,6 +33,9 @@ type wireCall struct {
 	Name      abi.ToolName    `json:"name"`
 	Arguments json.RawMessage `json:"arguments,omitempty"`
 }
+
+// errNoList means that a module of the second ABI lists no tools, which it may.
+var errNoList = errors.New("the module lists no tools")
 
 // maxArgumentDepth bounds the nesting of a call's arguments.
 const maxArgumentDepth = 64
@@ -92,7 +98,7 @@ func planList(profile abi.Profile) (p plan, ok bool, err error) {
 	p.profile = profile
 	switch profile {
 	case abi.ProfileMCPv2:
-		p.export = "list_tools"
+		p.export, p.absent = "list_tools", errNoList
 		p.input, err = json.Marshal(map[string]any{"context": wireContext{ID: "list"}})
 	case abi.ProfileMCPv1:
 		p.export = "describe"
@@ -108,6 +114,9 @@ func planList(profile abi.Profile) (p plan, ok bool, err error) {
 
 // check refuses a call that the module cannot take, before a slot is used.
 func (p plan) check(r *module.Report) error {
+	if p.absent != nil && !slices.ContainsFunc(r.Exports, func(e module.Export) bool { return e.Name == p.export }) {
+		return p.absent
+	}
 	if err := r.Callable(p.export); err != nil {
 		return fmt.Errorf("%w: %w", ErrNoTool, err)
 	}

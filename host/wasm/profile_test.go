@@ -49,6 +49,12 @@ func TestProfiles(t *testing.T) {
 	if tools, err := e.Tools(t.Context(), source(abitest.Probe()), abi.ProfileRaw, limits()); err != nil || tools != nil {
 		t.Errorf("raw: %v, %v", tools, err)
 	}
+	if tools, err := e.Tools(t.Context(), source(abitest.Probe()), abi.ProfileMCPv2, limits()); err != nil || tools != nil {
+		t.Errorf("no list_tools: %v, %v", tools, err)
+	}
+	if _, err := e.Tools(t.Context(), source(abitest.Probe()), abi.ProfileMCPv1, limits()); !errors.Is(err, ErrNoTool) {
+		t.Errorf("no describe: %v", err)
+	}
 }
 
 func TestCommandFailure(t *testing.T) {

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"errors"
 
 	"github.com/glovebox-dev/glovebox/abi"
 )
@@ -12,8 +13,9 @@ const (
 	maxDescription = 2 << 10
 )
 
-// Tools asks a module for its tools, with no rights at all. The answer of
-// extism/raw, which has no list, is empty.
+// Tools asks a module for its tools, with no rights at all. The answer is empty for
+// extism/raw, which has no list, and for a module of the second ABI without
+// list_tools.
 func (e *Engine) Tools(ctx context.Context, src Source, profile abi.Profile, limits abi.Limits) ([]abi.Tool, error) {
 	p, ok, err := planList(profile)
 	if err != nil || !ok {
@@ -22,6 +24,9 @@ func (e *Engine) Tools(ctx context.Context, src Source, profile abi.Profile, lim
 	out, err := e.run(ctx, Invocation{
 		Caller: abi.Caller{Skill: "list"}, Source: src, Profile: profile, Rights: abi.Rights{Limits: limits},
 	}, p)
+	if errors.Is(err, errNoList) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
