@@ -103,7 +103,7 @@ func (a *approvals) Approve(ctx context.Context, ask agent.Ask) (policy.Approval
 	if err != nil {
 		return policy.Approval{}, err
 	}
-	return policy.Approval{ID: id, Binding: ask.Binding, By: principalApprover, Granted: d.Decision == admin.Approve, Expires: expires}, nil
+	return policy.Approval{ID: id, Binding: ask.Binding, By: principalApprover, Granted: d.Decision == admin.Approve, Expires: ask.Expires}, nil
 }
 
 // wait shows w to whoever follows the conversation and returns the person's decision.

@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/host/wasm/compile"
 	"github.com/glovebox-dev/glovebox/internal/testenv"
 	"github.com/glovebox-dev/glovebox/sandbox"
@@ -87,7 +89,7 @@ func stories(t *testing.T, dir string) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "flip": flip, "until": until},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "flip": flip, "until": until, "terminate": terminate},
 	})
 }
 
@@ -100,6 +102,17 @@ func ready(ts *testscript.TestScript, neg bool, _ []string) {
 		}
 	}
 	ts.Fatalf("the daemon has not published its address")
+}
+
+// terminate sends SIGTERM to the daemon of the script.
+func terminate(ts *testscript.TestScript, _ bool, _ []string) {
+	state, err := config.FindState(ts.Getenv("GLOVEBOX_STATE"))
+	ts.Check(err)
+	info, err := state.Running()
+	ts.Check(err)
+	p, err := os.FindProcess(info.PID)
+	ts.Check(err)
+	ts.Check(p.Signal(syscall.SIGTERM))
 }
 
 // flip FILE changes the last byte of a file.

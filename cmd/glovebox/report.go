@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/admin"
@@ -94,7 +95,9 @@ func explain(err error) *failure {
 		return &failure{code: exitFailed, what: err.Error(), hint: "run as its owner, or choose another folder with --state DIR"}
 	case errors.Is(err, admin.ErrListen):
 		return &failure{code: exitFailed, what: err.Error(), hint: "glovebox up --listen 127.0.0.1:0"}
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, syscall.ENOSPC):
+		return &failure{code: exitFailed, what: err.Error(), hint: "make room on that disk, or choose another with --state DIR"}
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return &failure{code: exitFailed, what: err.Error(), hint: "choose a folder that you may write with --state DIR"}
 	}
 	return &failure{code: exitFailed, what: err.Error()}

@@ -373,18 +373,27 @@ type watcher struct {
 func (w *watcher) Denied(_ context.Context, _ abi.Caller, p *abi.Problem) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.app.say("denied: %s", p.Error())
+	w.app.say("%s", deniedLine(*p))
 	if p.Hint != "" {
 		w.app.say("hint: %s", runHint(p.Hint))
 	}
 }
 
+// deniedLine shows one refusal; those that are no denial of a grant name their code.
+func deniedLine(p abi.Problem) string {
+	line := p.Error()
+	if p.Code != abi.CodeDenied {
+		line = "refused: " + line
+	}
+	return line
+}
+
 // Log implements wasm.Observer.
-func (w *watcher) Log(_ context.Context, _ abi.Caller, level slog.Level, message string) {
+func (w *watcher) Log(_ context.Context, _ abi.Caller, _ slog.Level, message string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.verbose {
-		w.app.say("log: %s %s", strings.ToLower(level.String()), message)
+		w.app.say("log: %s", message)
 	}
 }
 

@@ -103,6 +103,25 @@ func TestWideModesAreRefusedWithTheCommandThatMendsThem(t *testing.T) {
 	}
 }
 
+func TestStateOfAnotherUserIsRefused(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a folder away")
+	}
+	for _, name := range []string{"", "keys", "token"} {
+		s := state(t)
+		if _, _, err := s.Token(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(filepath.Join(s.Dir(), name), 12345, 12345); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenState(s.Dir()); !errors.Is(err, ErrOwner) {
+			t.Errorf("%q of another user: %v, want ErrOwner", name, err)
+		}
+	}
+}
+
 func TestLinksInTheStateAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"keys", "token", "run"} {

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// TestEveryVerbSpeaksJSON runs verbs in this process: with --json stdout holds one
+// document, and an error is a problem on stderr.
+func TestEveryVerbSpeaksJSON(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	state := filepath.Join(dir, "state")
+	calc := filepath.Join("..", "..", "examples", "calc")
+	cases := []struct {
+		args  string
+		stdin string
+		code  int
+	}{
+		{"version", "", exitDone},
+		{"status", "", exitUnreachable}, {"down", "", exitUnreachable}, {"chat hi", "", exitUnreachable},
+		{"approve", "", exitUnreachable}, {"deny abc", "", exitUnreachable},
+		{"egress allow http://127.0.0.1:1", "", exitDone}, {"egress list", "", exitDone}, {"egress rm http://127.0.0.1:1", "", exitDone},
+		{"secret set gh", "a-value-of-a-secret", exitDone}, {"secret list", "", exitDone}, {"secret rm gh", "", exitDone}, {"secret rm gh", "", exitFailed},
+		{"skill list", "", exitDone}, {"skill inspect " + calc, "", exitDone}, {"skill test " + calc, "", exitDone},
+		{"skill run " + calc + " evaluate -", `{"expression":"1+1"}`, exitDone},
+		{"skill run " + calc + " nosuchtool {}", "", exitFailed},
+		{"skill new made --dir " + filepath.Join(dir, "made"), "", exitDone}, {"skill build " + filepath.Join(dir, "nothing"), "", exitFailed},
+		{"skill grant nosuchskill --all", "", exitFailed}, {"skill revoke calc", "", exitDone},
+		{"audit tail", "", exitUsage}, {"audit verify", "", exitUsage},
+		{"up --listen 192.0.2.1:1", "", exitUsage}, {"nonsense", "", exitUsage}, {"chat --nonsense", "", exitUsage},
+	}
+	seen := map[string]bool{}
+	for _, c := range cases { // in order: later ones see what earlier ones did
+		var out, errs bytes.Buffer
+		a := &app{in: strings.NewReader(c.stdin), out: &out, err: &errs}
+		args := append(strings.Fields(c.args), "--json", "--state", state)
+		if code := a.run(t.Context(), args); code != c.code {
+			t.Errorf("%s: exit code %d, want %d: %s%s", c.args, code, c.code, &out, &errs)
+			continue
+		}
+		doc := out.Bytes()
+		if c.code != exitDone {
+			doc = errs.Bytes()
+			var problem struct{ Type, Title, Detail string }
+			if err := json.Unmarshal(doc, &problem); err != nil || problem.Detail == "" || problem.Type == "" {
+				t.Errorf("%s: stderr is no problem: %s", c.args, doc)
+			}
+		}
+		if !json.Valid(doc) {
+			t.Errorf("%s: not one JSON document: %s", c.args, doc)
+		}
+		if strings.Contains(out.String()+errs.String(), "a-value-of-a-secret") {
+			t.Errorf("%s printed a secret", c.args)
+		}
+		cmd, _, err := a.root().Find(args)
+		if err == nil {
+			seen[cmd.CommandPath()] = true
+		}
+	}
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		if !cmd.HasSubCommands() && !seen[cmd.CommandPath()] && cmd.Name() != "help" {
+			t.Errorf("%s has no case", cmd.CommandPath())
+		}
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk((&app{}).root())
+}
