@@ -78,6 +78,33 @@ func TestRewrittenChainFailsItsCheckpoint(t *testing.T) {
 	}
 }
 
+// A record is replaced by a well-formed other one with its own right hash: the link of
+// the next one tells.
+func TestReplacedRecordBreaksTheLink(t *testing.T) {
+	t.Parallel()
+	cfg := place(t)
+	fill(t, cfg, 6)
+	tamper(t, cfg, `UPDATE record SET body = CAST(replace(CAST(body AS TEXT), 'notes.add', 'notes.adc') AS BLOB) WHERE seq = 3`)
+	var body []byte
+	db, err := sqlitex.Open(context.Background(), cfg.Path, migrations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Read.QueryRow(`SELECT body FROM record WHERE seq = 3`).Scan(&body); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Write.Exec(`UPDATE record SET hash = ? WHERE seq = 3`, hashOf(body)); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	rep := verify(t, cfg, nil)
+	if rep.State != Broken || rep.FirstBad != 4 || !strings.Contains(rep.Why, "not linked") {
+		t.Errorf("%+v", rep)
+	}
+}
+
 func TestClockThatGoesBackIsFound(t *testing.T) {
 	t.Parallel()
 	cfg := place(t)
