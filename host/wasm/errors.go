@@ -30,6 +30,8 @@ type LimitError struct {
 // Error implements error.
 func (e *LimitError) Error() string {
 	switch {
+	case e.Limit == "memory_shared":
+		return "the skills that run hold all the memory there is for them: try again later"
 	case e.Limit == "wall" || e.Limit == "init_wall":
 		return fmt.Sprintf("stopped after %d ms: limits.%s reached", e.Max, e.Limit)
 	case e.Got > e.Max:

@@ -166,6 +166,28 @@ func TestMemoryOfOneAgentAndOfAll(t *testing.T) {
 	}
 }
 
+// TestMemoryIsSharedByAnAgentsCalls: while one call holds memory, another of the same
+// agent gets what is left, and another agent's gets its own.
+func TestMemoryIsSharedByAnAgentsCalls(t *testing.T) {
+	t.Parallel()
+	e := newTest(t, Config{AgentMemory: 1, TotalMemory: abi.GiB, Running: 2})
+	small := withLimits(func(l *abi.Limits) { l.Memory = 4 * abi.MiB })
+	var mine, other error
+	hold := fetcher(func(ctx context.Context, c abi.Caller, req abi.FetchRequest, body []byte) (abi.FetchResponse, []byte, error) {
+		_, mine = e.Call(ctx, raw(abitest.Hostile(), "grow", "", small))
+		_, other = e.Call(ctx, raw(abitest.Hostile(), "grow", "", small, func(inv *Invocation) { inv.Caller.Agent = "b" }))
+		return hello(ctx, c, req, body)
+	})
+	_, err := e.Call(t.Context(), raw(abitest.Probe(), "probe", abitest.Line("fetch", `{"url":"https://api.example/"}`, ""), small, func(inv *Invocation) {
+		inv.Rights.HTTP, inv.Services.Fetch = httpRight(), hold
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantLimit(t, mine, "memory_shared")
+	wantLimit(t, other, "memory")
+}
+
 // module guests that no compiler makes.
 func start(code ...[]byte) []byte {
 	zero := 0
