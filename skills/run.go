@@ -34,6 +34,10 @@ type CaseResult struct {
 	Took     time.Duration `json:"took"`
 }
 
+// maxLogShown bounds the lines of a failed case in the text of a report: a Go guest
+// that runs out of memory prints hundreds.
+const maxLogShown = 12
+
 // Failed counts the cases that failed.
 func (r *TestReport) Failed() int {
 	n := 0
@@ -58,8 +62,11 @@ func (r *TestReport) String() string {
 			b.WriteString("     " + strings.ReplaceAll(f, "\n", "\n     ") + "\n")
 		}
 		if len(c.Failures) > 0 {
-			for _, l := range c.Log {
+			for _, l := range c.Log[:min(len(c.Log), maxLogShown)] {
 				b.WriteString("     log: " + l + "\n")
+			}
+			if more := len(c.Log) - maxLogShown; more > 0 {
+				fmt.Fprintf(&b, "     log: … and %d more lines (--json has them all)\n", more)
 			}
 		}
 	}

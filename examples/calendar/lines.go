@@ -127,13 +127,16 @@ func (c *component) get(name string) (property, bool) {
 	return property{}, false
 }
 
+// textEscapes undoes the escapes of a TEXT value (RFC 5545, 3.3.11).
+var textEscapes = strings.NewReplacer(`\\`, `\`, `\,`, ",", `\;`, ";", `\n`, "\n", `\N`, "\n")
+
 // text returns a TEXT value without escapes and characters that show nothing.
 func (c *component) text(name string) string {
 	p, ok := c.get(name)
 	if !ok {
 		return ""
 	}
-	s := strings.NewReplacer(`\\`, `\`, `\,`, ",", `\;`, ";", `\n`, "\n", `\N`, "\n").Replace(p.value)
+	s := textEscapes.Replace(p.value)
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cf, r) || unicode.IsControl(r) && r != '\n' && r != '\t' {
 			return -1

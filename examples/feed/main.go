@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,9 @@ func listTools() int32 { return skill.ListTools() }
 func callTool() int32 { return skill.CallTool() }
 
 func main() {}
+
+// The collector works harder near this, below the limit of skill.yaml.
+var _ = debug.SetMemoryLimit(100 << 20)
 
 const accept = "application/rss+xml,application/atom+xml,application/feed+json,application/xml;q=0.9,text/xml;q=0.9,application/json;q=0.8,text/html;q=0.5,*/*;q=0.1"
 
@@ -136,7 +140,7 @@ func (f *feed) markdown(entries []entry, left int, since time.Time) string {
 			name = clip(e.Summary, 80)
 		}
 		if e.Link != "" {
-			b.WriteString("[" + strings.NewReplacer("[", "(", "]", ")").Replace(name) + "](" + e.Link + ")")
+			b.WriteString("[" + brackets.Replace(name) + "](" + e.Link + ")")
 		} else {
 			b.WriteString("**" + name + "**")
 		}

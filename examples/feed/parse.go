@@ -210,6 +210,12 @@ func toUTF8(body []byte, label string) ([]byte, error) {
 	return out, nil
 }
 
+// Replacers hold tables: one for all entries.
+var (
+	urlEscapes = strings.NewReplacer("(", "%28", ")", "%29", " ", "%20")
+	brackets   = strings.NewReplacer("[", "(", "]", ")")
+)
+
 func resolve(base *url.URL, href string) string {
 	href = strings.TrimSpace(href)
 	if href == "" {
@@ -219,7 +225,7 @@ func resolve(base *url.URL, href string) string {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
 		return ""
 	}
-	return strings.NewReplacer("(", "%28", ")", "%29", " ", "%20").Replace(u.String())
+	return urlEscapes.Replace(u.String())
 }
 
 // stripHTML returns the text of a piece of HTML.

@@ -8,6 +8,15 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
+// A replacer is some kilobytes of tables: one for each text of a page would fill the
+// guest's memory.
+var (
+	textEscapes    = strings.NewReplacer(`\`, `\\`, "*", `\*`, "_", `\_`, "`", "\\`", "<", "&lt;")
+	bracketEscapes = strings.NewReplacer("[", `\[`, "]", `\]`)
+	urlEscapes     = strings.NewReplacer(" ", "%20", "(", "%28", ")", "%29", "<", "%3C", ">", "%3E")
+	plainTexts     = strings.NewReplacer(`\*`, "*", `\_`, "_", "\\`", "`", `\[`, "[", `\]`, "]", "&lt;", "<", `\\`, `\`, "*", "", "`", "", "~~", "")
+)
+
 // isInline reports whether n belongs into a line of text. An element with a block
 // inside, such as a link around a whole teaser, does not.
 func isInline(n *html.Node) bool {
@@ -84,7 +93,7 @@ func (w *writer) link(n *html.Node) string {
 	if href == "" || strings.Contains(text, "\n") {
 		return text
 	}
-	return "[" + strings.NewReplacer("[", `\[`, "]", `\]`).Replace(strings.Trim(text, "[]")) + "](" + href + ")"
+	return "[" + bracketEscapes.Replace(strings.Trim(text, "[]")) + "](" + href + ")"
 }
 
 // image keeps what an image is said to show; its address is of no use in text.
@@ -108,7 +117,7 @@ func (w *writer) absolute(href string) string {
 	}
 	switch u.Scheme {
 	case "http", "https", "mailto":
-		return strings.NewReplacer(" ", "%20", "(", "%28", ")", "%29", "<", "%3C", ">", "%3E").Replace(u.String())
+		return urlEscapes.Replace(u.String())
 	}
 	return ""
 }
@@ -155,7 +164,7 @@ func collapse(s string) string {
 
 // escape keeps text from being read as Markdown.
 func escape(s string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "_", `\_`, "`", "\\`", "<", "&lt;").Replace(s)
+	return textEscapes.Replace(s)
 }
 
 // tidyLine trims a paragraph, the lines in it and double spaces.

@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"runtime/debug"
 	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi/guest"
@@ -37,6 +38,9 @@ func listTools() int32 { return skill.ListTools() }
 func callTool() int32 { return skill.CallTool() }
 
 func main() {}
+
+// The collector works harder near this, below the limit of skill.yaml.
+var _ = debug.SetMemoryLimit(100 << 20)
 
 const accept = "text/html,application/xhtml+xml,text/plain;q=0.9,text/markdown;q=0.9,application/json;q=0.8,*/*;q=0.1"
 

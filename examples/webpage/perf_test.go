@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// TestBigPages ends within a generous bound on pages of 2 MiB that are shaped to be slow.
+// TestBigPages ends within a generous bound on pages of 1 MiB that are shaped to be slow.
 func TestBigPages(t *testing.T) {
 	t.Parallel()
-	const size = 2 << 20
+	const size = 1 << 20
 	for name, unit := range map[string]string{
 		"nested divs":    "<div>word, word ",
 		"nested inlines": "<b><i>word ",

@@ -16,13 +16,16 @@ var (
 	fencedRE = regexp.MustCompile("(?s)```.*?```")
 )
 
-// maxSentences bounds what is scored: the rest of a very long page weighs little.
-const maxSentences = 2000
+// What is scored is bounded: the rest of a very long page weighs little.
+const (
+	maxSentences = 2000
+	maxProse     = 300_000 // bytes
+)
 
 // summarise picks the lead and the n most telling sentences, in the order of the
 // text. The same page always gives the same summary.
 func (p *page) summarise(n int) string {
-	paragraphs := prose(p.Markdown)
+	paragraphs, whole := prose(p.Markdown)
 	sentences := split(paragraphs)
 	var b strings.Builder
 	b.WriteString(p.header())
@@ -41,14 +44,19 @@ func (p *page) summarise(n int) string {
 		b.WriteString("\n")
 	}
 	words := countWords(strings.Join(paragraphs, " "))
-	fmt.Fprintf(&b, "(%d words, about %d min to read. Sentences are quoted from the page, not rewritten.)", words, max(1, (words+100)/220))
+	more := ""
+	if !whole {
+		more = "more than "
+	}
+	fmt.Fprintf(&b, "("+more+"%d words, about %d min to read. Sentences are quoted from the page, not rewritten.)", words, max(1, (words+100)/220))
 	return b.String()
 }
 
 // prose returns the paragraphs of running text: no headings, tables, code or lists
-// of links.
-func prose(markdown string) []string {
+// of links. It ends after maxProse bytes, and then the second result is false.
+func prose(markdown string) ([]string, bool) {
 	var out []string
+	size := 0
 	for _, p := range strings.Split(fencedRE.ReplaceAllString(markdown, ""), "\n\n") {
 		p = strings.TrimSpace(p)
 		if p == "" || strings.HasPrefix(p, "#") || strings.HasPrefix(p, "|") || strings.HasPrefix(p, "---") || strings.HasPrefix(p, "(image:") || itemRE.MatchString(p) {
@@ -62,9 +70,12 @@ func prose(markdown string) []string {
 		if len(plain) < 40 || linked*2 > len(plain) {
 			continue
 		}
+		if size += len(plain); size > maxProse {
+			return out, false
+		}
 		out = append(out, plain)
 	}
-	return out
+	return out, true
 }
 
 // plainText takes the marks of Markdown away.
@@ -76,7 +87,7 @@ func plainText(s string) string {
 		lines = append(lines, strings.TrimPrefix(line, "- "))
 	}
 	s = strings.Join(lines, " ")
-	s = strings.NewReplacer(`\*`, "*", `\_`, "_", "\\`", "`", `\[`, "[", `\]`, "]", "&lt;", "<", `\\`, `\`, "*", "", "`", "", "~~", "").Replace(s)
+	s = plainTexts.Replace(s)
 	return strings.Join(strings.Fields(s), " ")
 }
 

@@ -58,9 +58,7 @@ func clean(s string) string { return strings.Join(strings.Fields(strip(s)), " ")
 func strip(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\u00ad', r == '\ufeff':
-			return -1
-		case r == '\n' || r == '\t':
+		case r >= ' ' && r < 0x7f, r == '\n', r == '\t':
 			return r
 		case unicode.Is(unicode.Cf, r), unicode.IsControl(r), r >= 0xe0000 && r <= 0xe0fff:
 			return -1
