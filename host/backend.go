@@ -24,7 +24,10 @@ var _ admin.Backend = (*Host)(nil)
 func (h *Host) Chat(ctx context.Context, req admin.ChatRequest, emit func(admin.Event)) (admin.ChatReply, error) {
 	select {
 	case h.chats <- struct{}{}:
-		defer func() { <-h.chats }()
+		defer func() {
+			h.idle.Reset(idleTime)
+			<-h.chats
+		}()
 	default:
 		return admin.ChatReply{}, admin.NewError(http.StatusServiceUnavailable, fmt.Sprintf("%d messages are being handled already", maxChats), "api/busy", "try again in a moment")
 	}

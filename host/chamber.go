@@ -18,8 +18,12 @@ import (
 	"github.com/glovebox-dev/glovebox/skills"
 )
 
-// cacheBytes bounds the compiled modules on disk.
-const cacheBytes = 1 * abi.GiB
+// Bounds of compiled modules: on disk, and those that stay loaded, counted by their
+// wasm bytes. Loaded, a module takes about four times as much.
+const (
+	cacheBytes  = 1 * abi.GiB
+	loadedBytes = 64 * abi.MiB
+)
 
 // ChamberConfig is what a Chamber is opened with.
 type ChamberConfig struct {
@@ -71,7 +75,7 @@ func OpenChamber(ctx context.Context, cfg ChamberConfig) (_ *Chamber, err error)
 	if err != nil {
 		return nil, fmt.Errorf("open cache of modules: %w", err)
 	}
-	if c.Engine, err = wasm.New(wasm.Config{Store: c.store, Log: cfg.Log}); err != nil {
+	if c.Engine, err = wasm.New(wasm.Config{Store: c.store, MaxLoadedBytes: loadedBytes, Log: cfg.Log}); err != nil {
 		return nil, fmt.Errorf("open engine: %w", err)
 	}
 	return c, nil

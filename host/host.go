@@ -31,6 +31,10 @@ const (
 	closeTime = 5 * time.Second
 )
 
+// idleTime is how long after the last message memory goes back to the system: a Go
+// guest leaves tens of megabytes of garbage behind.
+const idleTime = 3 * time.Second
+
 // maxChats bounds the messages that are handled or wait at once.
 const maxChats = 64
 
@@ -68,6 +72,7 @@ type Host struct {
 	chats    chan struct{}
 	stop     chan struct{} // closed by Stop
 	stopOnce sync.Once
+	idle     *time.Timer
 
 	mu    sync.Mutex // guards world
 	world *world
@@ -97,6 +102,7 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
+	h.idle = time.AfterFunc(idleTime, debug.FreeOSMemory)
 	h.surveyor = surveyor{
 		catalog: newCatalog(cfg.skillDirs(), h.log), grants: newGrantBook(cfg.grantDirs()), settings: cfg.Settings,
 		policy: h.policy, now: time.Now,
@@ -291,6 +297,9 @@ func (h *Host) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	var all error
+	if h.idle != nil {
+		h.idle.Stop()
+	}
 	if h.chamber != nil {
 		all = errors.Join(all, h.chamber.Close(ctx))
 	}
