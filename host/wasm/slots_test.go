@@ -63,8 +63,9 @@ func TestSlotsRefuseBeyondTheQueue(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		if err := s.enter(t.Context(), "b", time.Minute); !errors.Is(err, ErrBusy) {
-			t.Errorf("one more than the queue holds: %v", err)
+		begin := time.Now()
+		if err := s.enter(t.Context(), "b", time.Minute); !errors.Is(err, ErrBusy) || time.Since(begin) != 0 {
+			t.Errorf("one more than the queue holds: %v after %v", err, time.Since(begin))
 		}
 		wg.Wait() // their minute passes
 		ctx, cancel := context.WithCancel(t.Context())
