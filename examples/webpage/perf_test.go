@@ -40,3 +40,11 @@ func TestBigPages(t *testing.T) {
 		})
 	}
 }
+
+// TestEscapeAllocatesLittle keeps a big page within the guest's memory: there is one
+// call for each text on it.
+func TestEscapeAllocatesLittle(t *testing.T) {
+	if n := testing.AllocsPerRun(100, func() { escape("plain words") }); n > 1 {
+		t.Errorf("%v allocations for a text without anything to escape", n)
+	}
+}
