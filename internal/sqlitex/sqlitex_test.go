@@ -21,7 +21,7 @@ func TestOpenMigratesOnceAndRefusesNewer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.Write.ExecContext(ctx, `INSERT INTO t VALUES (1, 'a')`); err != nil {
+		if _, err := db.Write.ExecContext(ctx, `INSERT INTO t (n, s) VALUES (1, 'a')`); err != nil {
 			t.Fatal(err)
 		}
 		if err := db.Close(); err != nil {
@@ -45,7 +45,7 @@ func TestOpenRefusesWideModeAndReadersCannotWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Read.ExecContext(ctx, `INSERT INTO t VALUES (1, 'a')`); err == nil {
+	if _, err := db.Read.ExecContext(ctx, `INSERT INTO t (n, s) VALUES (1, 'a')`); err == nil {
 		t.Error("a reader wrote")
 	}
 	_ = db.Close()
@@ -70,7 +70,7 @@ func TestConcurrentFirstOpen(t *testing.T) {
 				return
 			}
 			defer func() { _ = db.Close() }()
-			if _, err := db.Write.ExecContext(ctx, `INSERT INTO t VALUES (1, 'a')`); err != nil {
+			if _, err := db.Write.ExecContext(ctx, `INSERT INTO t (n, s) VALUES (1, 'a')`); err != nil {
 				t.Error(err)
 			}
 		})

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host"
+	"github.com/glovebox-dev/glovebox/host/agent"
+	"github.com/glovebox-dev/glovebox/host/audit"
+	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/wasm"
+	"github.com/glovebox-dev/glovebox/host/wasm/compile"
+	"github.com/glovebox-dev/glovebox/skills"
+)
+
+func compileChild(args []string) int {
+	return compile.ChildMain(args, os.Stdin, os.Stdout, os.Stderr)
+}
+
+type plain struct{}
+
+// Redact leaves text as it is: the bench holds no secret.
+func (plain) Redact(s string) string { return s }
+
+// calc is the small guest behind the dispatcher.
+type calc struct {
+	chamber *host.Chamber
+	bundle  *skills.Bundle
+	rights  abi.Rights
+}
+
+func (c *calc) ref() abi.ToolRef { return abi.ToolRef{Skill: "calc", Tool: "evaluate"} }
+
+// Digest implements agent.Tool.
+func (c *calc) Digest() abi.Digest { return c.bundle.Digest }
+
+// Invoke implements agent.Tool.
+func (c *calc) Invoke(ctx context.Context, auth policy.Authorized, args json.RawMessage) (agent.Outcome, error) {
+	caller, err := auth.Redeem(c.ref(), c.bundle.Digest, args)
+	if err != nil {
+		return agent.Outcome{}, err
+	}
+	out, err := c.call(ctx, caller, args)
+	if err != nil {
+		return agent.Outcome{}, err
+	}
+	return agent.Outcome{Result: out.Result}, nil
+}
+
+func (c *calc) call(ctx context.Context, caller abi.Caller, args json.RawMessage) (*wasm.Outcome, error) {
+	return c.chamber.Engine.Call(ctx, wasm.Invocation{
+		Caller: caller, Source: wasm.Source{Digest: c.bundle.Manifest.Module, Read: c.bundle.Read},
+		Profile: c.bundle.Manifest.Manifest.ABI, Tool: "evaluate", Arguments: args, Rights: c.rights,
+	})
+}
+
+// calls measures one call of the small guest against the same sum in a box.
+func calls(ctx context.Context, r *Report, _, dir string) (err error) {
+	state, err := config.OpenState(filepath.Join(dir, "calls"))
+	if err != nil {
+		return err
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	chamber, err := host.OpenChamber(ctx, host.ChamberConfig{State: state, Version: "bench", Log: quiet})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, chamber.Close(ctx)) }()
+	log, err := audit.Open(ctx, audit.Config{Path: state.Audit(), KeyPath: state.Key("audit"), Redactor: plain{}, Log: quiet})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	bundle, err := skills.Open("examples/calc")
+	if err != nil {
+		return err
+	}
+	c := &calc{chamber: chamber, bundle: bundle, rights: abi.Rights{Granted: true, Limits: abi.DefaultLimits()}}
+	m := bundle.Manifest
+	door, err := agent.NewDispatcher(agent.Config{
+		Recorder: log, Grants: map[abi.AgentID][]abi.ToolRef{"bench": {c.ref()}},
+		Tools: []agent.Spec{{Ref: c.ref(), Digest: bundle.Digest, Descriptor: m.Manifest.Tools[0], Tool: m.Tools[0], Impl: c}},
+	})
+	if err != nil {
+		return err
+	}
+	args := json.RawMessage(`{"expression":"3*(4+5)"}`)
+	inside := func() error {
+		out, err := c.call(ctx, abi.Caller{Agent: "bench", Session: "s", Skill: "calc", Tool: "evaluate"}, args)
+		if err == nil && !strings.Contains(fmt.Sprint(out.Result), "27") {
+			err = fmt.Errorf("answer %v", out.Result)
+		}
+		return err
+	}
+	through := func() error {
+		rep := door.Dispatch(ctx, agent.Request{
+			Agent: "bench", Session: "s", From: "owner:bench", Call: agent.ToolCall{Tool: "calc.evaluate", Args: args},
+		})
+		if !strings.Contains(rep.Text, "27") {
+			return fmt.Errorf("answer %q: %s", rep.Text, rep.Why)
+		}
+		return nil
+	}
+	if err := through(); err != nil { // compiles
+		return err
+	}
+	in, err := sample(2000, inside)
+	if err != nil {
+		return err
+	}
+	all, err := sample(500, through)
+	if err != nil {
+		return err
+	}
+	box, err := sample(30, boxed)
+	if err != nil {
+		r.Skipped = append(r.Skipped, "bwrap: "+err.Error())
+		r.Rows = append(r.Rows, Row{Name: "call/dispatcher/c", Value: all, Unit: "us", Target: "≥ 50x"}, Row{Name: "call/chamber/c", Value: in, Unit: "us"})
+		return nil
+	}
+	r.Rows = append(r.Rows,
+		Row{Name: "call/dispatcher/c", Value: all, Unit: "us", Peer: "bwrap awk", PeerIs: box, Ratio: box / all, Target: "≥ 50x", Note: "gate, both audit records, fresh instance"},
+		Row{Name: "call/chamber/c", Value: in, Unit: "us", Peer: "bwrap awk", PeerIs: box, Ratio: box / in, Target: "≥ 50x", Note: "fresh instance alone"})
+	return nil
+}
+
+// boxed has awk compute the same sum in a box of its own.
+func boxed() error {
+	cmd := exec.Command("bwrap", "--unshare-all", "--die-with-parent", "--clearenv", "--cap-drop", "ALL", "--ro-bind", "/usr", "/usr",
+		"--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--ro-bind", "/etc/alternatives", "/etc/alternatives",
+		"--proc", "/proc", "--dev", "/dev", "--", "/usr/bin/awk", "BEGIN { print 3*(4+5) }")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	if strings.TrimSpace(string(out)) != "27" {
+		return fmt.Errorf("answer %q", out)
+	}
+	return nil
+}
