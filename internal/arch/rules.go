@@ -12,7 +12,7 @@ func Glovebox() Rules {
 
 			"host/approval": 3, "host/wasm": 3, "skills": 3,
 
-			"host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2, "host/approval": 2,
+			"host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2,
 
 			"host/policy": 1, "host/budget": 1, "host/audit": 1, "host/config": 1, "broker": 1, "sandbox": 1, "host/wasm/module": 1,
 
