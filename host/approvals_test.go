@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,6 +165,29 @@ func TestApprovalsEndWithTheirTimeAndTheirCaller(t *testing.T) {
 	}
 	if err := a.Decide(t.Context(), "nosuchid", admin.Decision{Decision: admin.Approve}); status(err) != http.StatusNotFound {
 		t.Errorf("unknown id: %v", err)
+	}
+}
+
+// TestOfTwoAnswersOneWins answers twice before the call that waits has moved.
+func TestOfTwoAnswersOneWins(t *testing.T) {
+	t.Parallel()
+	a := newApprovals(failing{only: "nothing"})
+	a.pending["x"] = &waiting{answer: make(chan admin.Decision, 2)}
+	var won, lost atomic.Int32
+	var wg sync.WaitGroup
+	for _, d := range []string{admin.Deny, admin.Approve} {
+		wg.Go(func() {
+			switch err := a.Decide(t.Context(), "x", admin.Decision{Decision: d}); {
+			case err == nil:
+				won.Add(1)
+			case status(err) == http.StatusConflict:
+				lost.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 || lost.Load() != 1 {
+		t.Errorf("%d answers won, %d were told that it is decided; want one of each", won.Load(), lost.Load())
 	}
 }
 

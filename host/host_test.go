@@ -16,6 +16,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/admin"
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/sandbox"
 	"github.com/glovebox-dev/glovebox/skills"
 )
 
@@ -56,8 +57,11 @@ func TestMessageIsAnsweredBySealedSkill(t *testing.T) {
 	if *hits != 1 || !strings.Contains(answered, `"outcome":"ok"`) {
 		t.Fatalf("%d requests after the origin was opened: %s", *hits, answered)
 	}
+	if _, err := f.state.SetPrivateOrigin(abi.Origin(f.Address()), true); err != nil { // even if it is opened
+		t.Fatal(err)
+	}
 	own := chat("textstat.fetch_and_analyse", fmt.Sprintf(`{"url":%q}`, f.Address()+"/health"))
-	if strings.Contains(own, `"outcome":"ok"`) {
+	if strings.Contains(own, `"outcome":"ok"`) || !strings.Contains(own, "glovebox itself") {
 		t.Errorf("a skill reached the daemon itself: %s", own)
 	}
 	for _, words := range [][]string{
@@ -254,5 +258,19 @@ func TestResolveFiles(t *testing.T) {
 	}
 	if info, err := os.Stat(filepath.Join(dir, "notes")); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the folder in the workspace: %v, error %v", info, err)
+	}
+}
+
+// TestStatusSaysWhatIsWeaker takes bubblewrap away: skills answer, under resource
+// limits alone, and status says so.
+func TestStatusSaysWhatIsWeaker(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	f.chamber.jail.probe = func() *sandbox.Spawner { return &sandbox.Spawner{} }
+	if w := strings.Join(f.Warnings(), "\n"); !strings.Contains(w, "without bubblewrap") {
+		t.Errorf("warnings do not tell what is weaker: %q", w)
+	}
+	if c := f.ask("calc.evaluate", `{"expression":"6*7"}`); c.Text != "42" {
+		t.Errorf("call without bubblewrap: %+v", c)
 	}
 }
