@@ -43,7 +43,7 @@ read from stdin; without a message, lines are read until the end of the input.`,
 			default:
 				req.Message = args[0]
 			}
-			_, err = a.message(cmd.Context(), c, req, nil)
+			_, err = a.message(cmd.Context(), c, req, bufio.NewScanner(a.in))
 			return err
 		},
 	}
@@ -85,8 +85,8 @@ func (a *app) repl(ctx context.Context, c *client, req admin.ChatRequest) error 
 	return lines.Err()
 }
 
-// message sends one message and shows what comes back. lines, if not nil, is where
-// a person's answers come from.
+// message sends one message and shows what comes back. A person's answers come from
+// lines.
 func (a *app) message(ctx context.Context, c *client, req admin.ChatRequest, lines *bufio.Scanner) (admin.ChatReply, error) {
 	reply, err := c.chat(ctx, req, func(event string, data []byte) {
 		switch event {
@@ -133,9 +133,6 @@ func (a *app) showCall(call admin.Call) {
 // answer puts an approval to the person at the terminal; elsewhere it says which
 // command answers it.
 func (a *app) answer(ctx context.Context, c *client, ask admin.Approval, lines *bufio.Scanner) {
-	if lines == nil {
-		lines = bufio.NewScanner(a.in)
-	}
 	d := admin.Decision{Decision: admin.Deny}
 	if ask.Kind == "question" {
 		a.say("question %s of %s: %s %s", ask.ID, ask.Tool, ask.Question, strings.Join(ask.Choices, " | "))

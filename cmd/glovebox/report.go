@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -95,6 +96,8 @@ func explain(err error) *failure {
 		return &failure{code: exitFailed, what: err.Error(), hint: "run as its owner, or choose another folder with --state DIR"}
 	case errors.Is(err, admin.ErrListen):
 		return &failure{code: exitFailed, what: err.Error(), hint: "glovebox up --listen 127.0.0.1:0"}
+	case errors.Is(err, context.Canceled):
+		return &failure{code: exitFailed, what: "interrupted"}
 	case errors.Is(err, syscall.ENOSPC):
 		return &failure{code: exitFailed, what: err.Error(), hint: "make room on that disk, or choose another with --state DIR"}
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):

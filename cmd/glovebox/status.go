@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -131,9 +130,4 @@ func (a *app) versionCommand() *cobra.Command {
 			return a.show(v, func() { fmt.Fprintln(a.out, "glovebox", v.Version, v.Go, v.Platform) })
 		},
 	}
-}
-
-// interrupted reports whether err is only the person's own ^C.
-func interrupted(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, os.ErrClosed)
 }
