@@ -267,6 +267,18 @@ func TestFileQuota(t *testing.T) {
 	if written != 10 {
 		t.Errorf("%d files of 100 bytes in 1000", written)
 	}
+	// A write waits for the one that is under way: it counts what that one leaves.
+	c = newChamber(t)
+	busy := c.engine.quotas.acquire(c.inside)
+	busy.mu.Lock()
+	wg.Go(func() { c.do(t, "fs_write", `{"path":"/data/late"}`, "x") })
+	time.Sleep(100 * time.Millisecond)
+	if list, _ := os.ReadDir(c.inside); len(list) != 0 {
+		t.Error("a write did not wait")
+	}
+	busy.mu.Unlock()
+	c.engine.quotas.release(busy)
+	wg.Wait()
 	// The folder holds one entry less than it may.
 	c = newChamber(t)
 	q := c.engine.quotas.acquire(c.inside)
@@ -431,4 +443,25 @@ func FuzzFileRequest(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestRenameStaysInOneMount (FS-8).
+func TestRenameStaysInOneMount(t *testing.T) {
+	t.Parallel()
+	c := newChamber(t)
+	other := t.TempDir()
+	if err := os.WriteFile(filepath.Join(c.inside, "a"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.engine.Call(t.Context(), raw(abitest.Probe(), "probe", abitest.Line("fs_rename", `{"from":"/data/a","to":"/other/b"}`, ""), func(inv *Invocation) {
+		inv.Rights.Files = []abi.FileRight{c.right, {Mount: "/other", Host: other, Write: true, MaxBytes: 1000}}
+	}))
+	if err != nil || code(string(out.Raw)) != "invalid" {
+		t.Errorf("%v, %s", err, out.Raw)
+	}
+	here, _ := os.ReadDir(c.inside)
+	there, _ := os.ReadDir(other)
+	if len(here) != 1 || here[0].Name() != "a" || len(there) != 0 {
+		t.Errorf("something moved: %v, %v", here, there)
+	}
 }
