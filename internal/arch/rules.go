@@ -19,13 +19,13 @@ func Glovebox() Rules {
 			"abi": 0, "abi/guest": 0, "internal/sqlitex": 0, "internal/redact": 0, "internal/canon": 0, "internal/label": 0, "internal/atom": 0,
 
 			// Programs that measure the tree.
-			"internal/contain": 6, "internal/bench": 6,
+			"internal/contain": 6, "internal/bench": 6, "internal/sabotage": 6,
 
 			// Test support stands in the row of what it serves.
 			"internal/arch": 0, "internal/testenv": 0, "abi/abitest": 1, "host/wasm/module/modtest": 1,
 		},
 		Owner: map[string][]string{
-			"os/exec":                         {"sandbox", "internal/testenv", "internal/bench"},
+			"os/exec":                         {"sandbox", "internal/testenv", "internal/bench", "internal/sabotage"},
 			"github.com/mattn/go-sqlite3":     {"internal/sqlitex"},
 			"github.com/tetratelabs/wazero":   {"host/wasm/..."},
 			"github.com/extism/go-sdk":        nil, // the oracle of tests
@@ -53,9 +53,9 @@ func Glovebox() Rules {
 			"net/http.Client": {"broker"}, "net/http.Transport": {"broker"}, "net/http.DefaultClient": nil, "net/http.DefaultTransport": nil,
 			"net/http.Get": nil, "net/http.Post": nil, "net/http.Head": nil, "net/http.PostForm": nil, "net/http.DefaultServeMux": nil, "net/http.HandleFunc": nil,
 			"crypto/tls.Dial": nil, "crypto/tls.Dialer": nil,
-			"fmt.Print": {"cmd/glovebox"}, "fmt.Println": {"cmd/glovebox", "internal/bench"}, "fmt.Printf": {"cmd/glovebox", "internal/bench"},
+			"fmt.Print": {"cmd/glovebox"}, "fmt.Println": {"cmd/glovebox", "internal/bench", "internal/sabotage"}, "fmt.Printf": {"cmd/glovebox", "internal/bench", "internal/sabotage"},
 			"log.Print": nil, "log.Printf": nil, "log.Println": nil, "log.Fatal": nil, "log.Fatalf": nil,
-			"os.Exit":  {"cmd/glovebox", "internal/bench"},
+			"os.Exit":  {"cmd/glovebox", "internal/bench", "internal/sabotage"},
 			"os.DirFS": nil, "os.Chdir": nil, "log/slog.SetDefault": nil, "log/slog.Default": nil,
 		},
 		Leaf: map[string][]string{
