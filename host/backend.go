@@ -166,8 +166,6 @@ func (h *Host) Skills(context.Context) ([]admin.Skill, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	list := make([]admin.Skill, 0, len(w.skills))
 	for _, s := range w.skills {
 		list = append(list, skillView(s))

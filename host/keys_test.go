@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -185,4 +186,37 @@ func TestWatchedFilesAreReadAgain(t *testing.T) {
 			t.Errorf("read %+v, error %v; want %s", g, err, agentName)
 		}
 	}
+}
+
+// TestReadersAndChangesAtOnce lets grants change while messages and listings run: the
+// race detector is the judge.
+func TestReadersAndChangesAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for j := range 20 {
+				if i == 0 {
+					text := fmt.Sprintf("schema: glovebox/grant/v1\nskill: calc\nagents: [main]\nlimits: {http_calls: %d}\n", j+1)
+					if err := config.WriteFile(filepath.Join(f.grants, "calc.yaml"), []byte(text)); err != nil {
+						t.Error(err)
+					}
+					continue
+				}
+				w, err := f.current()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for _, s := range w.skills {
+					_ = s.State + s.Why
+				}
+				if _, err := f.Skills(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -12,6 +12,7 @@ import (
 // world is what the daemon offers at one moment: which skills there are, which agent
 // may use which, and the dispatcher whose registry is sealed with exactly that. A
 // change of skills or grants makes a new world; a message keeps the one it began in.
+// Nothing changes a world.
 type world struct {
 	key        string
 	skills     []standing
@@ -26,7 +27,7 @@ func (h *Host) current() (*world, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.world != nil && h.world.key == key {
-		h.world.skills = list
+		h.world = &world{key: key, skills: list, dispatcher: h.world.dispatcher}
 		return h.world, nil
 	}
 	d, err := h.door(list)
