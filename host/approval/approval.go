@@ -135,6 +135,8 @@ type Config struct {
 const (
 	DefaultPending = 100
 	DefaultSession = 10
+	MaxArgs        = 256 << 10      // bytes of arguments that a person can be asked about; nothing is cut
+	MaxValues      = 2000           // values and names in them
 	DenialTime     = 24 * time.Hour // a denial answers repeats until its session ends, at most this long
 	keepTime       = 30 * 24 * time.Hour
 )

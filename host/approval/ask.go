@@ -67,9 +67,9 @@ func (r *Request) check(now time.Time) error {
 	case !now.Before(r.Expires):
 		return fmt.Errorf("%w: it has expired", ErrRequest)
 	}
-	v, err := canon.Parse(r.Args, canon.Limits{Bytes: len(r.Args)})
+	v, err := canon.Parse(r.Args, canon.Limits{Bytes: MaxArgs, Nodes: MaxValues})
 	if err != nil {
-		return fmt.Errorf("%w: arguments: %w", ErrRequest, err)
+		return fmt.Errorf("%w: more than a person can judge, or not JSON: %w", ErrRequest, err)
 	}
 	if _, ok := v.Any().(map[string]any); !ok || !bytes.Equal(v.Canonical(), r.Args) {
 		return fmt.Errorf("%w: the arguments are not canonical", ErrRequest)

@@ -80,9 +80,29 @@ func (l leafValue) raw() string {
 	return "null"
 }
 
-// is reports whether f is about this value, as the gate writes values.
-func (l leafValue) is(f policy.Finding) bool {
-	return f.Value == fmt.Sprintf("%+q", l.raw()) || f.Value == l.raw()
+// spelled returns the forms in which the gate writes this value.
+func (l leafValue) spelled() [2]string {
+	raw := l.raw()
+	return [2]string{raw, fmt.Sprintf("%+q", raw)}
+}
+
+// doubts are the values that the gate asks about: argument, value, and the places in
+// the list of findings.
+type doubts map[[2]string][]int
+
+func (r Request) doubts() doubts {
+	d := doubts{}
+	for i, f := range r.Findings {
+		key := [2]string{f.Argument, f.Value}
+		d[key] = append(d[key], i)
+	}
+	return d
+}
+
+// about returns the places of the findings about one value of an argument.
+func (d doubts) about(argument string, l leafValue) []int {
+	forms := l.spelled()
+	return slices.Concat(d[[2]string{argument, forms[0]}], d[[2]string{argument, forms[1]}])
 }
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -219,7 +239,7 @@ func (c *Card) fill(q Request, clean func(string) string) error {
 		names = append(names, name)
 	}
 	sort.Strings(names)
-	seen := make([]bool, len(q.Findings))
+	seen, asked := make([]bool, len(q.Findings)), q.doubts()
 	for _, name := range names {
 		role := abi.Descriptor{Args: q.Roles}.Role(name)
 		for _, l := range leavesOf(nil, named(clean(name)), args[name]) {
@@ -228,11 +248,9 @@ func (c *Card) fill(q Request, clean func(string) string) error {
 			if _, isText := l.value.(string); isText {
 				f.Value, f.Notes = Visible(raw), Notes(raw, role == abi.RoleControl)
 			}
-			for i, found := range q.Findings {
-				if found.Argument == name && l.is(found) {
-					seen[i] = true
-					f.Unendorsed = append(f.Unendorsed, escape(clean(found.Why)))
-				}
+			for _, i := range asked.about(name, l) {
+				seen[i] = true
+				f.Unendorsed = append(f.Unendorsed, escape(clean(q.Findings[i].Why)))
 			}
 			c.Fields = append(c.Fields, f)
 		}
@@ -260,6 +278,9 @@ func effectWords(e abi.Effect) string {
 	return "not declared: taken for one that cannot be undone"
 }
 
+// maxEndorse is for how many arguments the card offers to endorse a value.
+const maxEndorse = 8
+
 // next lists the commands that answer, ready to be pasted: nothing in them was written
 // by a model but argument names that are plain words.
 func (c *Card) next(q Request, clean func(string) string) []string {
@@ -267,6 +288,9 @@ func (c *Card) next(q Request, clean func(string) string) []string {
 	cmds := []string{"glovebox approval approve " + id, "glovebox approval deny " + id}
 	var done []string
 	for _, f := range q.Findings {
+		if len(done) == maxEndorse {
+			break
+		}
 		if slices.Contains(done, f.Argument) || !plainName.MatchString(f.Argument) || clean(f.Argument) != f.Argument {
 			continue
 		}

@@ -135,9 +135,7 @@ func standing(argument string, seq atom.Seq) error {
 
 // value finds the value of the call that v names, among those in question.
 func (r Request) value(v Value) (atom.Seq, string, error) {
-	inQuestion := func(l leafValue) bool {
-		return slices.ContainsFunc(r.Findings, func(f policy.Finding) bool { return f.Argument == v.Argument && l.is(f) })
-	}
+	asked := r.doubts()
 	parsed, err := canon.Parse(r.Args, canon.Limits{Bytes: len(r.Args)})
 	if err != nil {
 		return nil, "", fmt.Errorf("endorse: %w", err)
@@ -147,7 +145,7 @@ func (r Request) value(v Value) (atom.Seq, string, error) {
 	var shown []string
 	for _, l := range leavesOf(nil, v.Argument, args[v.Argument]) {
 		seq, err := atom.Value(l.value)
-		if err != nil || len(seq) == 0 || !inQuestion(l) || v.Text != "" && v.Text != l.raw() {
+		if err != nil || len(seq) == 0 || len(asked.about(v.Argument, l)) == 0 || v.Text != "" && v.Text != l.raw() {
 			continue
 		}
 		if !slices.ContainsFunc(seqs, func(o atom.Seq) bool { return slices.Equal(o, seq) }) {

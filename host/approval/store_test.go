@@ -390,11 +390,24 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 		"another spelling":  func(r *Request) { r.Args = []byte(`{"a": 1}`) },
 		"a duplicate name":  func(r *Request) { r.Args = []byte(`{"a":1,"a":2}`) },
 		"invalid UTF-8":     func(r *Request) { r.Args = []byte("{\"a\":\"\xff\"}") },
+		"more than fits":    func(r *Request) { r.Args = []byte(`{"a":"` + strings.Repeat("x", MaxArgs-8+1) + `"}`) },
+		"more values":       func(r *Request) { r.Args = []byte(`{"a":[` + strings.Repeat("0,", MaxValues) + `0]}`) },
 		"an unknown effect": func(r *Request) { r.Effect = 77 },
 	} {
 		r := request(args)
 		change(&r)
 		want(t, name, (<-b.ask(r)).err, ErrRequest)
+	}
+	most := request(`{"a":"` + strings.Repeat("x", MaxArgs-8) + `"}`)
+	ctx, cancel := context.WithCancel(t.Context())
+	got := b.askIn(ctx, most)
+	if c := b.waiting(1)[0]; !strings.Contains(strings.ReplaceAll(c.Text, "\n    … ", ""), strings.Repeat("x", MaxArgs-8)) {
+		t.Error("the largest value was cut")
+	}
+	cancel()
+	<-got
+	if err := b.EndSession(t.Context(), "home", "s1"); err != nil {
+		t.Fatal(err)
 	}
 	r := request(`{"html":"<a>&\u2028</a>"}`)
 	r.Args = []byte("{\"html\":\"<a>&\u2028</a>\"}")

@@ -3,7 +3,9 @@ package approval
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -148,29 +150,59 @@ func scriptsOf(word string) []string {
 		if r < utf8.RuneSelf && !unicode.IsLetter(r) {
 			continue
 		}
-		if last != "" && unicode.Is(unicode.Scripts[last], r) {
-			continue
-		}
-		last = scriptOf(r)
-		if last != "" && !slices.Contains(found, last) {
-			found = append(found, last)
+		if name := scriptOf(r); name != "" && name != last && !slices.Contains(found, name) {
+			found, last = append(found, name), name
 		}
 	}
 	slices.Sort(found)
 	return found
 }
 
+// scriptOf names the script of r; empty for what all scripts share.
 func scriptOf(r rune) string {
 	if r < utf8.RuneSelf {
 		return "Latin"
 	}
-	for name, table := range unicode.Scripts {
-		if name != "Common" && name != "Inherited" && unicode.Is(table, r) {
-			return name
-		}
+	table := scriptTable()
+	i := sort.Search(len(table), func(i int) bool { return table[i].hi >= r })
+	if i < len(table) && table[i].lo <= r {
+		return table[i].name
 	}
 	return ""
 }
+
+type scriptRange struct {
+	lo, hi rune
+	name   string
+}
+
+// scriptTable holds the ranges of all scripts in order: text of a model must not make
+// people wait for 170 searches a letter.
+var scriptTable = sync.OnceValue(func() []scriptRange {
+	var out []scriptRange
+	add := func(lo, hi, stride rune, name string) {
+		if stride == 1 {
+			out = append(out, scriptRange{lo, hi, name})
+			return
+		}
+		for r := lo; r <= hi; r += stride {
+			out = append(out, scriptRange{r, r, name})
+		}
+	}
+	for name, t := range unicode.Scripts {
+		if name == "Common" || name == "Inherited" {
+			continue
+		}
+		for _, r := range t.R16 {
+			add(rune(r.Lo), rune(r.Hi), rune(r.Stride), name)
+		}
+		for _, r := range t.R32 {
+			add(rune(r.Lo), rune(r.Hi), rune(r.Stride), name)
+		}
+	}
+	slices.SortFunc(out, func(a, b scriptRange) int { return int(a.lo - b.lo) })
+	return out
+})
 
 // confusing reports whether one word does not write its scripts together in any
 // language: the profile "highly restrictive" of UTS #39.
