@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
@@ -173,13 +174,28 @@ func wasiClockTime(_ context.Context, c *call, m memory, a []uint64) uint64 {
 	return errno(m.WriteUint64Le(uint32(a[2]), uint64(c.clockNow(a[0]))))
 }
 
-func wasiRandom(_ context.Context, _ *call, m memory, a []uint64) uint64 {
+func wasiRandom(ctx context.Context, c *call, m memory, a []uint64) uint64 {
 	b, ok := m.bytes(a[0], a[1])
 	if !ok {
 		return errnoFault
 	}
-	_, _ = rand.Read(b) // never fails since Go 1.24: it ends the program instead
+	c.pieces(ctx, b, func(p []byte) { _, _ = rand.Read(p) }) // never fails since Go 1.24: it ends the program instead
 	return errnoSuccess
+}
+
+// maxPiece is how many bytes a host function works through between two looks at the
+// deadline.
+const maxPiece = 64 << 10
+
+// pieces gives b to f bit by bit and ends the guest when its time is up: a buffer may
+// be as large as the memory, and a list names it a thousand times.
+func (c *call) pieces(ctx context.Context, b []byte, f func(p []byte)) {
+	for p := range slices.Chunk(b, maxPiece) {
+		if ctx.Err() != nil {
+			c.trap(context.Cause(ctx))
+		}
+		f(p)
+	}
 }
 
 // iovecs gives the buffers of a scatter or gather list one by one.
@@ -204,14 +220,14 @@ func iovecs(m memory, list, count uint64, each func(buf []byte) bool) uint64 {
 	return errnoSuccess
 }
 
-func wasiWrite(_ context.Context, c *call, m memory, a []uint64) uint64 {
+func wasiWrite(ctx context.Context, c *call, m memory, a []uint64) uint64 {
 	if a[0] != 1 && a[0] != 2 {
 		return errnoBadf
 	}
 	total := uint64(0)
 	e := iovecs(m, a[1], a[2], func(buf []byte) bool {
 		total += uint64(len(buf))
-		c.write(int(a[0]), buf)
+		c.pieces(ctx, buf, func(p []byte) { c.write(int(a[0]), p) })
 		return true
 	})
 	if e != errnoSuccess {
