@@ -162,7 +162,17 @@ func (s State) unendorsed(ref abi.ToolRef, digest abi.Digest, d abi.Descriptor, 
 		if len(l.text) == 0 || s.endorsed(ref, digest, d, l, irreversible) {
 			continue
 		}
-		out = append(out, Finding{Argument: l.arg, Value: show(l.value), Why: "neither your own words nor a trusted source name it"})
+		out = append(out, Finding{Argument: l.arg, Value: show(l.value), Why: s.origin(l)})
 	}
 	return out
+}
+
+// origin tells a person where a value came from that nobody trusted named.
+func (s State) origin(l leaf) string {
+	for _, h := range slices.Backward(s.Heard) {
+		if h.Text.Holds(l.text) {
+			return "it stands in the result of " + h.Tool.String() + " (" + h.Label.String() + "); neither your own words nor a trusted source name it"
+		}
+	}
+	return "neither your own words nor a trusted source name it"
 }

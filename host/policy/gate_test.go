@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -268,5 +269,33 @@ func BenchmarkJudge(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		Judge(tool("mail.send"), "", d, args, s)
+	}
+}
+
+// A value that asks is shown with the result that it came from, the latest first.
+func TestFindingsTellTheOrigin(t *testing.T) {
+	t.Parallel()
+	var s State
+	d := abi.Descriptor{Effect: abi.EffectIrreversible}
+	origin := func(value string) string {
+		t.Helper()
+		j := Judge(ref("bank", "send"), "", d, map[string]any{"recipient": value}, s)
+		if len(j.Findings) != 1 {
+			t.Fatalf("%+v", j)
+		}
+		return j.Findings[0].Why
+	}
+	s = s.Read(Source{Tool: ref("bills", "read"), Effect: abi.EffectRead, Text: "pay US133000000121212121212"})
+	if why := origin("US133000000121212121212"); !strings.Contains(why, "bills.read (tainted, owner)") {
+		t.Errorf("origin %q", why)
+	}
+	if why := origin("GB29NWBK60161331926819"); strings.Contains(why, "bills.read") {
+		t.Errorf("an invented value came from %q", why)
+	}
+	for range MaxHeard {
+		s = s.Read(Source{Tool: ref("web", "get"), Effect: abi.EffectRead, Text: "noise"})
+	}
+	if why := origin("US133000000121212121212"); strings.Contains(why, "bills.read") || len(s.Heard) != MaxHeard {
+		t.Errorf("after %d results: %q, %d kept", MaxHeard, why, len(s.Heard))
 	}
 }

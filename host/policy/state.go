@@ -20,6 +20,7 @@ type State struct {
 	Minted    []atom.Seq        // identifiers that the host made for objects of this session
 	URLs      []string          // URLs that occur verbatim in one earlier result, canonical
 	Sources   []abi.ToolRef     // private sources whose bytes are in the context
+	Heard     []Heard           // tainted results, to tell people where a value came from; decides nothing
 	Mandate   *Mandate          // nil: none was fixed
 	Endorsed  []Endorsement     // by a person
 	Self      []label.Principal // the owner's own identities, as recipients
@@ -69,6 +70,16 @@ type Source struct {
 	Minted []string // identifiers in the result that the host itself made
 }
 
+// Heard is a tainted result: whoever wrote it may have chosen what the model does.
+type Heard struct {
+	Tool  abi.ToolRef
+	Label label.Label
+	Text  atom.Text
+}
+
+// MaxHeard is how many tainted results a session remembers, the latest ones.
+const MaxHeard = 32
+
 // MaxURLs bounds the addresses that one tainted result can offer: whoever chooses
 // among n of them learns log2 n bits.
 const MaxURLs = 32
@@ -95,6 +106,9 @@ func (s State) Read(src Source) State {
 	}
 	s.Context = s.Context.Join(src.Label)
 	s.URLs = append(s.URLs[:len(s.URLs):len(s.URLs)], addresses(text)...)
+	if src.Label.Integrity < label.Peer {
+		s.Heard = append(slices.Clone(s.Heard[max(0, len(s.Heard)-MaxHeard+1):]), Heard{src.Tool, src.Label, text})
+	}
 	for _, id := range src.Minted {
 		s.Minted = append(s.Minted[:len(s.Minted):len(s.Minted)], atom.Read(id).Atoms())
 	}
