@@ -10,7 +10,7 @@ FUZZTIME ?= 20s
 # Tests see loopback only, where the user may create a network namespace.
 NETNS   := $(shell [ "$$(id -u)" = 0 ] && unshare -n ip link set lo up 2>/dev/null && echo "unshare -n sh -c 'ip link set lo up; exec \"\$$@\"' sh")
 
-.PHONY: up build skills test race fuzz lint vuln bench check clean help
+.PHONY: up build skills test race fuzz lint vuln bench sabotage check clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +57,9 @@ vuln: ## govulncheck against a local copy of the Go vulnerability database (VULN
 bench: skills ## print ratios against a peer in the same run; writes build/bench.json
 	@mkdir -p build
 	$(GO) run ./internal/bench -glovebox bin/glovebox -out build/bench.json
+
+sabotage: ## remove each control in turn; its test must go red (RUN=pattern for some)
+	$(GO) run ./internal/sabotage -run '$(RUN)'
 
 clean: ## remove what was built
 	rm -rf bin build

@@ -89,6 +89,7 @@ func TestWorkedExamples(t *testing.T) {
 		{"an irreversible call in a clean context with a value nobody named", owner("delete it"), "file.delete", map[string]any{"path": "/a/b.txt"}, VerdictAsk, RuleProvenance},
 		{"an irreversible call in the owner's words", owner("delete /a/b.txt"), "file.delete", map[string]any{"path": "/a/b.txt"}, VerdictAllow, RuleClean},
 		{"a short id that collides with a date", owner("what happens on June 13?").saw("files", private, "x"), "file.delete", map[string]any{"file_id": "13"}, VerdictAsk, RuleProvenance},
+		{"a short id that is a number of something else", owner("what is on page 13?").saw("files", private, "x"), "file.delete", map[string]any{"file_id": "13"}, VerdictAsk, RuleProvenance},
 		{"a short id with its kind", owner("delete file 13").mandate("file.delete", "files").saw("files", private, "x"), "file.delete", map[string]any{"file_id": "13"}, VerdictAllow, RuleEndorsed},
 
 		{"the page that the owner named", clean, "web.get", map[string]any{"url": "https://news.example/a"}, VerdictAllow, RuleClean},

@@ -1,0 +1,69 @@
+package main
+
+// controls lists what is removed: one entry for each line of defence that a test of
+// THREAT_MODEL.md claims to guard.
+func controls() []Control {
+	return append(append(append(chamber(), outward()...), inward()...), gate()...)
+}
+
+func chamber() []Control {
+	return []Control{
+		{"a cache record is checked by its MAC", "host/wasm/compile/seal.go", "if len(file) < sha256.Size+4 || !hmac.Equal(file[:sha256.Size], mac(key, file[sha256.Size:])) {", "if len(file) < sha256.Size+4 {", "host/wasm/compile.TestTamperedFilesAreRefused"},
+		{"the cache directory must be private", "host/wasm/compile/store.go", "return fmt.Errorf(\"%w: %s must be a directory with mode 0700", "_ = fmt.Errorf(\"%w: %s must be a directory with mode 0700", "host/wasm/compile.TestDirectoryMustBePrivate"},
+		{"input over the limit does not enter", "host/wasm/call.go", "return nil, &LimitError{Limit: \"input\"", "_ = &LimitError{Limit: \"input\"", "host/wasm.TestLimitsOfBytes"},
+		{"output over the limit is an error", "host/wasm/call.go", "return out, &LimitError{Limit: \"output\"", "_ = &LimitError{Limit: \"output\"", "host/wasm.TestLimitsOfBytes"},
+		{"a mount for reading is not written", "host/wasm/files.go", "if write && !r.Write {", "if false && write && !r.Write {", "host/wasm.TestTraces"},
+		{"a file with several names is refused", "host/wasm/files.go", "p.right.Write && (!ok || n > 1)", "p.right.Write && !ok && n > 1", "host/wasm.TestHardLinks"},
+		{"only regular files are opened", "host/wasm/files.go", "if !info.Mode().IsRegular() {", "if false && !info.Mode().IsRegular() {", "host/wasm.TestSpecialFiles"},
+		{"nothing is read during initialisation", "host/wasm/files.go", "if c.phase == phaseInit {", "if false && c.phase == phaseInit {", "host/wasm.TestEveryCapabilityWaitsForTheCall"},
+		{"new names hold no hidden characters", "host/wasm/files.go", "strings.IndexFunc(part, hidden) >= 0 ||", "false ||", "host/wasm.TestConformance"},
+	}
+}
+
+func outward() []Control {
+	return []Control{
+		{"special addresses are never dialled", "broker/guard.go", "return &blocked{at, ruleSpecial, what}", "return nil", "broker.TestMetadataStaysClosedWhenOpened"},
+		{"private addresses need the operator", "broker/guard.go", "return &blocked{at, rulePrivate, what}", "return nil", "broker.TestForbiddenAddressByLiteral"},
+		{"the connected address is judged again", "broker/guard.go", "return g.check(r, at.Addr())", "return nil", "broker.TestRebindingStopsAtTheDialer"},
+		{"each resolved address is judged", "broker/guard.go", "\tfor _, a := range addrs {\n\t\tif err := g.check(r, a); err != nil {", "\tfor _, a := range addrs {\n\t\tif err := g.check(r, a); false && err != nil {", "broker.TestResolvedAnswersAreJudgedBeforeDialling"},
+		{"the daemon's own doors stay closed", "broker/guard.go", "if listens(at, g.listeners(), r.own) {", "if false && listens(at, g.listeners(), r.own) {", "broker.TestDaemonListenersStayClosedWhenOpened"},
+		{"local names are refused by name", "broker/guard.go", "if localName(u.Host) && !opened {", "if false && localName(u.Host) && !opened {", "broker.TestLocalNamesAreRefusedBeforeTheResolver"},
+		{"no proxy is asked", "broker/guard.go", "Proxy:                  nil,", "Proxy:                  http.ProxyFromEnvironment,", "broker.TestProxyVariablesAreNotRead"},
+		{"IPv6 outside 2000::/3 is refused", "broker/address.go", "if !global.Contains(a) {", "if false && !global.Contains(a) {", "broker.TestJudgeEdgesOfEveryBlock"},
+		{"a secret goes to its own origins", "broker/inject.go", "if !slices.Contains(r.Only, in.origin) {", "if false && !slices.Contains(r.Only, in.origin) {", "broker.TestPlaceholderAnywhereElseIsRefused"},
+		{"a secret goes over https", "broker/inject.go", "if !in.secure {", "if false && !in.secure {", "broker.TestPlaceholderAnywhereElseIsRefused"},
+		{"a secret goes into its own position", "broker/inject.go", "if key != headerOf(r.Inject) || !accepts(r, plain) {", "if false && (key != headerOf(r.Inject) || !accepts(r, plain)) {", "broker.TestPlaceholderAnywhereElseIsRefused"},
+	}
+}
+
+func inward() []Control {
+	return []Control{
+		{"the API needs the token", "host/admin/guard.go", "if subtle.ConstantTimeCompare(sum[:], s.tokenHash[:]) != 1 {", "if false && subtle.ConstantTimeCompare(sum[:], s.tokenHash[:]) != 1 {", "host/admin.TestEveryRouteNeedsTheToken"},
+		{"another Host is refused", "host/admin/guard.go", "if !s.hosts[strings.ToLower(r.Host)] {", "if false && !s.hosts[strings.ToLower(r.Host)] {", "host/admin.TestRequestsFromElsewhereAreRefused"},
+		{"another Origin is refused", "host/admin/guard.go", "for _, origin := range r.Header.Values(\"Origin\") {", "for _, origin := range r.Header.Values(\"X-None\") {", "host/admin.TestRequestsFromElsewhereAreRefused"},
+		{"records are linked", "host/audit/verify.go", "case !first && rec.Prev != w.prev.head:", "case false && !first && rec.Prev != w.prev.head:", "host/audit.TestReplacedRecordBreaksTheLink"},
+		{"gaps are found", "host/audit/verify.go", "case p.seq != w.prev.seq+1:", "case false && p.seq != w.prev.seq+1:", "host/audit.TestTamperingIsFound"},
+		{"an Authorized is for one tool and its arguments", "host/policy/authorized.go", "string(args) != a.args:", "false:", "host/policy.TestApprovalForXNeverAdmitsY"},
+		{"an Authorized is used once", "host/policy/authorized.go", "case !a.redeemed.CompareAndSwap(false, true):", "case false && !a.redeemed.CompareAndSwap(false, true):", "host/policy.TestRacingRedeemsYieldOneEffect"},
+		{"whoever asks does not approve", "host/policy/authorized.go", "case a.By == d.call.Requester:", "case false && a.By == d.call.Requester:", "host/policy.TestApprovalIsForOneCallOnce"},
+		{"an approval expires", "host/policy/authorized.go", "case !now.Before(a.Expires):", "case false && !now.Before(a.Expires):", "host/policy.TestApprovalIsForOneCallOnce"},
+		{"a budget is a hard stop", "host/budget/ledger.go", "if n > x.Max-used {", "if false && n > x.Max-used {", "host/budget.TestALimitIsAHardStop"},
+		{"a crash settles in full", "host/budget/ledger.go", "SET settled = settled + reserved, reserved = 0", "SET reserved = 0", "host/budget.TestACrashSettlesInFull"},
+		{"memory keeps the label of the context", "host/memory/memory.go", "if l.Integrity < label.Owner {\n\t\treturn Downgraded", "if false {\n\t\treturn Downgraded", "host/memory.TestVerdictComesFromTheLabel"},
+		{"memory holds no known secret", "host/memory/memory.go", "g.Find(w.Text) != \"\":", "false:", "host/memory.TestVerdictComesFromTheLabel"},
+		{"trust ranks before relevance", "host/memory/store.go", "[]label.Integrity{label.Owner, label.Peer, label.Tainted} {\n\t\tn :=", "[]label.Integrity{label.Tainted, label.Peer, label.Owner} {\n\t\tn :=", "host/memory.TestPoisonNeverDisplaces"},
+	}
+}
+
+func gate() []Control {
+	return []Control{
+		{"rule 4: the mandate", "host/policy/gate.go", "if s.Mandate != nil && !slices.Contains(s.Mandate.Tools, ref) {", "if false && !slices.Contains(s.Mandate.Tools, ref) {", "host/policy.TestWorkedExamples"},
+		{"rule 5: provenance", "host/policy/gate.go", "\tif len(unendorsed) > 0 {\n\t\treturn Judgement{Verdict: VerdictAsk, Rule: RuleProvenance, Findings: unendorsed}\n\t}\n\tif flows", "\tif flows", "host/policy.TestWorkedExamples"},
+		{"rule 6: readers", "host/policy/flow.go", "if s.Context.Readers.Contains(p) {", "if true || s.Context.Readers.Contains(p) {", "host/policy.TestWorkedExamples"},
+		{"rule 7: links", "host/policy/gate.go", "if links := s.links(d, args); len(links) > 0 {", "if links := s.links(d, args); false && len(links) > 0 {", "host/policy.TestWorkedExamples"},
+		{"destructive calls are confirmed", "host/policy/gate.go", "s.Confirm == ConfirmDestructive && j.Verdict == VerdictAllow", "false && j.Verdict == VerdictAllow", "host/policy.TestConfirmDestructiveIsTheDefault"},
+		{"only trusted reads vouch", "host/policy/state.go", "if src.Effect == abi.EffectRead && src.Label.Integrity >= label.Peer {", "if true {", "host/policy.TestNonInterference"},
+		{"results lower the context", "host/policy/state.go", "s.Context = s.Context.Join(src.Label)", "_ = src.Label", "host/policy.TestWorkedExamples"},
+		{"short identifiers need their kind", "host/policy/flow.go", "len(l.text[0].Value) < 4 {", "false {", "host/policy.TestWorkedExamples"},
+	}
+}
