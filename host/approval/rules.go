@@ -29,18 +29,6 @@ type Rule struct {
 // gate says.
 type Rules []Rule
 
-// CheckTool reports whether pattern is SKILL.TOOL, SKILL.* or *.
-func CheckTool(pattern string) error {
-	if pattern == "*" {
-		return nil
-	}
-	if skill, ok := strings.CutSuffix(pattern, ".*"); ok {
-		return abi.SkillName(skill).Check()
-	}
-	_, err := abi.ParseToolRef(pattern)
-	return err
-}
-
 // Matches reports whether the rule is about calls of tool by agent.
 func (r Rule) Matches(agent abi.AgentID, tool abi.ToolRef) bool {
 	if r.Agent != "" && r.Agent != agent {

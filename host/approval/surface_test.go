@@ -178,9 +178,4 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s: %v by %s, want %v by %s", x.name, d.Verdict(), d.Rule(), x.want, x.rule)
 		}
 	}
-	for pattern, ok := range map[string]bool{"*": true, "bank.*": true, "bank.send": true, "bank": false, "": false, "*.send": false, "bank.": false, ".send": false, "Bank!.x": false} {
-		if err := CheckTool(pattern); (err == nil) != ok {
-			t.Errorf("%q: %v", pattern, err)
-		}
-	}
 }

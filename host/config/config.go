@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
 )
@@ -29,13 +30,14 @@ var agentNameRE = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 // Config is what the operator decides in glovebox.yaml. Relative paths in the file
 // are relative to the folder of the file; after Load they are absolute.
 type Config struct {
-	Schema string  `yaml:"schema"` // glovebox/config/v1
-	Listen Listen  `yaml:"listen"` // loopback address of the HTTP API
-	Log    Log     `yaml:"log"`
-	Skills Skills  `yaml:"skills"`
-	Grants Grants  `yaml:"grants"`
-	Egress Egress  `yaml:"egress"`
-	Agents []Agent `yaml:"agents"`
+	Schema    string    `yaml:"schema"` // glovebox/config/v1
+	Listen    Listen    `yaml:"listen"` // loopback address of the HTTP API
+	Log       Log       `yaml:"log"`
+	Skills    Skills    `yaml:"skills"`
+	Grants    Grants    `yaml:"grants"`
+	Egress    Egress    `yaml:"egress"`
+	Agents    []Agent   `yaml:"agents"`
+	Approvals Approvals `yaml:"approvals"`
 	// Limits caps what any skill may use; it can only lower the built-in maximum.
 	Limits abi.LimitsRequest `yaml:"limits"`
 
@@ -166,10 +168,11 @@ func (l *Listen) UnmarshalText(b []byte) error {
 // offline model that may use what the operator grants, and no private origin.
 func Default() Config {
 	return Config{
-		Schema: Schema,
-		Listen: "127.0.0.1:4766",
-		Log:    Log{Level: Level{slog.LevelInfo}},
-		Agents: []Agent{{Name: "main", Model: ModelOffline, Skills: []SkillRef{AllSkills}}},
+		Schema:    Schema,
+		Listen:    "127.0.0.1:4766",
+		Log:       Log{Level: Level{slog.LevelInfo}},
+		Agents:    []Agent{{Name: "main", Model: ModelOffline, Skills: []SkillRef{AllSkills}}},
+		Approvals: Approvals{Timeout: abi.Duration(5 * time.Minute)},
 	}
 }
 
@@ -229,6 +232,9 @@ func (c *Config) check() error {
 			return fmt.Errorf("agents[%d].persona: %d bytes exceed 16 KiB", i, len(a.Persona))
 		}
 		seen[a.Name] = true
+	}
+	if err := c.Approvals.check(seen); err != nil {
+		return err
 	}
 	for i, o := range c.Egress.Private {
 		parsed, err := abi.ParseOrigin(string(o))

@@ -111,6 +111,10 @@ func (s *State) Dir() string { return s.dir }
 // TokenFile holds the operator's bearer token.
 func (s *State) TokenFile() string { return s.path("token") }
 
+// ApprovalTokenFile is the file with the token that answers approvals; the other one
+// cannot.
+func (s *State) ApprovalTokenFile() string { return s.path("approval-token") }
+
 // AddressFile holds http://HOST:PORT of the running daemon.
 func (s *State) AddressFile() string { return s.path("run/address") }
 
@@ -122,6 +126,9 @@ func (s *State) DefaultConfigFile() string { return s.path("glovebox.yaml") }
 
 // Audit is the database of the audit log.
 func (s *State) Audit() string { return s.path("audit.db") }
+
+// Approvals is the database of asks, grants and endorsements.
+func (s *State) Approvals() string { return s.path("approvals.db") }
 
 // KV is the database of the skills' key-value stores.
 func (s *State) KV() string { return s.path("kv.db") }
@@ -186,11 +193,22 @@ func (s *State) LoadKey(name string) ([]byte, error) {
 // Token returns the operator's token and whether it was made just now: "gb_" and
 // the hexadecimal form of 32 random bytes.
 func (s *State) Token() (token string, created bool, err error) {
-	b, err := os.ReadFile(s.TokenFile())
+	return readToken(s.TokenFile(), "gb_")
+}
+
+// ApprovalToken returns the token with which a person answers approvals, "gba_" and 64
+// digits. It opens nothing else, and the operator's token does not stand in for it.
+func (s *State) ApprovalToken() (token string, created bool, err error) {
+	return readToken(s.ApprovalTokenFile(), "gba_")
+}
+
+// readToken returns the token in file and makes it first if there is none.
+func readToken(file, prefix string) (token string, created bool, err error) {
+	b, err := os.ReadFile(file)
 	if err == nil {
 		token = strings.TrimSpace(string(b))
-		if len(token) != len("gb_")+64 || !strings.HasPrefix(token, "gb_") {
-			return "", false, fmt.Errorf("read token: %s is damaged; remove it, a new one is made at the next start", s.TokenFile())
+		if len(token) != len(prefix)+64 || !strings.HasPrefix(token, prefix) {
+			return "", false, fmt.Errorf("read token: %s is damaged; remove it, a new one is made at the next start", file)
 		}
 		return token, false, nil
 	}
@@ -199,8 +217,8 @@ func (s *State) Token() (token string, created bool, err error) {
 	}
 	raw := make([]byte, 32)
 	_, _ = rand.Read(raw)
-	token = "gb_" + hex.EncodeToString(raw)
-	return token, true, WriteFile(s.TokenFile(), []byte(token+"\n"))
+	token = prefix + hex.EncodeToString(raw)
+	return token, true, WriteFile(file, []byte(token+"\n"))
 }
 
 // WriteFile replaces the file at path as one step, mode 0600, and makes it durable:
