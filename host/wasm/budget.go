@@ -20,6 +20,8 @@ type budget struct {
 	peak    int64
 	parents []*pool
 	refused string // the limit that refused last; empty if none did
+	spare   *spares
+	clean   bool // the call ended well: nothing can still hold its memory
 }
 
 // take charges n bytes and reports whether they fit everywhere.
@@ -80,7 +82,7 @@ func (l *linear) Reallocate(size uint64) []byte {
 	if len(l.buf) > 0 { // growing: leave room, but never beyond what the budget could ever admit
 		room = max(size, min(2*size, uint64(max(l.budget.max, 0))))
 	}
-	next := make([]byte, size, room)
+	next := l.budget.spare.take(size, room)
 	copy(next, l.buf)
 	l.buf = next
 	return l.buf
@@ -89,5 +91,8 @@ func (l *linear) Reallocate(size uint64) []byte {
 // Free implements experimental.LinearMemory.
 func (l *linear) Free() {
 	l.budget.give(int64(len(l.buf)))
+	if l.budget.clean {
+		l.budget.spare.put(l.buf)
+	}
 	l.buf = nil
 }

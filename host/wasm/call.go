@@ -91,6 +91,7 @@ func (c *call) guest(ctx context.Context, l *loaded, p plan) (*Outcome, error) {
 		if c.engine.hooks.after != nil {
 			c.engine.hooks.after(c, m)
 		}
+		c.budget.clean = !dropped
 		c.engine.instances.put(m, dropped)
 	}
 	c.clock.pause()
@@ -213,5 +214,5 @@ func firstLine(err error) string {
 
 // memory is the budget of one call of an agent.
 func (e *Engine) memory(agent abi.AgentID, limit int64) *budget {
-	return &budget{max: limit, parents: []*pool{e.agentPool(agent), &e.total}}
+	return &budget{max: limit, parents: []*pool{e.agentPool(agent), &e.total}, spare: &e.spares}
 }

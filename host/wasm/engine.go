@@ -36,6 +36,7 @@ type Engine struct {
 	quotas    quotas
 	daily     dailyAsks
 	total     pool
+	spares    spares
 	hooks     hooks
 
 	ctx   context.Context // ends with Close; it is no caller's
