@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -56,7 +57,9 @@ func instantiate(ctx context.Context, c *call, l *loaded) (m api.Module, err err
 			m, err = nil, errStopped
 		}
 	}()
-	cfg := wazero.NewModuleConfig().WithName("").WithStartFunctions()
+	// Our own WASI asks for no random source; the engine's default would be seeded anew,
+	// and predictably, for each instance.
+	cfg := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithRandSource(rand.Reader)
 	return l.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, c.budget), l.compiled, cfg)
 }
 
