@@ -117,7 +117,7 @@ func calls(ctx context.Context, r *Report, _, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	all, err := sample(500, through)
+	all, err := sample(2000, through)
 	if err != nil {
 		return err
 	}
