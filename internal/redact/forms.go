@@ -13,15 +13,70 @@ import (
 	"unicode/utf16"
 )
 
+// form is one spelling of a value.
+type form struct {
+	text  string
+	halve bool // half of it counts as well
+}
+
+// need returns how many bytes of f are a match, for a value of n bytes.
+func (f form) need(n int) int {
+	if !f.halve || n < MinSplit || len(f.text) < MinSplit {
+		return len(f.text)
+	}
+	return half(len(f.text))
+}
+
+// half is the shortest piece that gives a spelling of n bytes away.
+func half(n int) int { return min(n, max(MinSplit, (n+1)/2)) }
+
 // forms returns the spellings of v that the package comment lists. Some may be equal
 // to each other or too short to be matched; the caller drops those.
-func forms(v string) []string {
-	out := []string{v, asciiFold(v, 'A', 'Z', 32), asciiFold(v, 'a', 'z', -32), reverse(v), spaced(v), html.EscapeString(v)}
-	out = append(out, percentForms(v)...)
-	out = append(out, base64Forms(v)...)
-	out = append(out, hexForms(v)...)
-	out = append(out, decimal(v, " "), decimal(v, ","), decimal(v, ", "))
-	return append(out, quotedForms(v)...)
+func forms(v string) []form {
+	var out []form
+	halves := func(texts ...string) {
+		for _, t := range texts {
+			out = append(out, form{t, true})
+		}
+	}
+	whole := func(texts ...string) {
+		for _, t := range texts {
+			out = append(out, form{t, false})
+		}
+	}
+	halves(v, asciiFold(v, 'A', 'Z', 32), asciiFold(v, 'a', 'z', -32), reverse(v), reverseRunes(v))
+	halves(base64Forms(v)...)
+	plain := hex.EncodeToString([]byte(v))
+	halves(plain, strings.ToUpper(plain))
+	whole(spaced(v), html.EscapeString(v), decimal(v, " "), decimal(v, ","), decimal(v, ", "))
+	whole(percentForms(v)...)
+	whole(hexForms(v)...)
+	whole(quotedForms(v)...)
+	return out
+}
+
+// looseForms returns what condense leaves of v, of its reversal, its base64 and its hex
+// digits; none of a value that is too short, or has too little in it that is a letter
+// or a digit.
+func looseForms(v string) []string {
+	if len(v) < MinSplit {
+		return nil
+	}
+	texts := append([]string{v, reverse(v), hex.EncodeToString([]byte(v))}, base64Forms(v)...)
+	var out []string
+	for _, t := range texts {
+		c := string(condense(nil, []byte(t)))
+		if len(c) >= MinSplit && Check([]byte(c)) == nil {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func reverseRunes(v string) string {
+	r := []rune(v)
+	slices.Reverse(r)
+	return string(r)
 }
 
 func asciiFold(v string, lo, hi byte, delta int) string {

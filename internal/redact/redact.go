@@ -6,29 +6,40 @@
 // about tokens, hashes and random data pass unchanged. It is the second line of
 // defence: the first is that no guest, prompt or log is ever given a value.
 //
-// Forms that are found: raw; ASCII lower and upper case; reversed; one space between
-// characters; percent-encoding of reserved or of all bytes, either case, and doubly;
-// base64 and base64url at all three alignments, with and without padding; hex of
-// either case, plain or separated by ":", space or "\x"; JSON escapes, JSON within
-// JSON, "\/" and all-"\u" spellings; HTML entities; Go quoting; decimal byte lists.
+// Forms that are found: raw; ASCII lower and upper case; reversed; percent-encoding of
+// reserved or of all bytes, either case, and doubly; base64 and base64url at all three
+// alignments, with and without padding; hex of either case, plain or separated by ":",
+// space or "\x"; JSON escapes, JSON within JSON, "\/" and all-"\u" spellings; HTML
+// entities; Go quoting; decimal byte lists. Of values of MinSplit bytes and more also:
 //
-// Forms that are not found, because no list of forms can be complete: compressed or
-// encrypted copies, base64 broken into lines, fragments of a value, other alphabets.
+//   - any half of the value, of its reversal, its base64 or its hex digits
+//   - each of these with anything but ASCII letters and digits between, in any case, and
+//     in letters that are compatible with ASCII ones: spaced, base64 in lines, full-width
+//   - what base64 of 24 digits and more, hex, gzip, zlib, and words with escapes in them
+//     decode to, up to three codings deep
+//
+// Forms that are not found, because no list of forms can be complete: encryption, other
+// compressions, other alphabets such as base32 and rot13, pieces shorter than a half,
+// compression in base64 whose lines are shorter than 24, more than three codings.
 package redact
 
 import (
-	"bytes"
-	"encoding/binary"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 )
 
 // MinLength is the length in bytes of the shortest value that can be matched: any
 // shorter one would occur in innocent text.
 const MinLength = 8
+
+// MinSplit is the length in bytes from which halves of a value count as the value.
+// Shorter ones are matched whole and in their plain spellings only.
+const MinSplit = 12
 
 // MaxLength is the length in bytes of the longest value that can be matched.
 const MaxLength = 16 << 10
@@ -73,115 +84,94 @@ func Label(name string) string { return "[secret:" + name + "]" }
 // concurrent use. The nil Matcher knows no secret. It prints as "[matcher]": nothing
 // that it holds can be read back.
 //
-// It tests the eight bytes at each position against a bit set and compares patterns
-// only on a hit, so a clean scan allocates nothing and costs one pass whatever the
-// number of secrets.
+// A clean scan allocates nothing and its cost depends little on the number of secrets.
 type Matcher struct {
-	state func() *state // a function, so that reflection does not reach the patterns
+	state func() *state // a function, so that reflection does not reach the needles
 }
 
-type state struct {
-	filter   []uint64           // bit set over the hash of a window
-	shift    uint               // 64 − log2(bits of filter)
-	windows  map[uint64][]int32 // first eight bytes → patterns that begin with them
-	patterns []pattern
-}
-
-type pattern struct {
-	text []byte
-	name string
-}
-
-const hashMul = 0x9E3779B97F4A7C15 // 2^64 / golden ratio: spreads the windows over the filter
+// Value is one value of a secret. Several may have one name: those before a rotation
+// stay secret as well.
+type Value struct{ Name, Text string }
 
 // NewMatcher returns a matcher for values, which maps a secret's name to its value.
 // Each value must pass Check.
 func NewMatcher(values map[string]string) (*Matcher, error) {
-	s := &state{windows: map[uint64][]int32{}}
-	names := make([]string, 0, len(values))
-	for name := range values {
-		names = append(names, name)
+	list := make([]Value, 0, len(values))
+	for name, text := range values {
+		list = append(list, Value{name, text})
 	}
-	slices.Sort(names) // so that which name a shared value gets does not change between runs
+	return New(list)
+}
+
+// New returns a matcher for values, nil for none. Each must pass Check.
+func New(values []Value) (*Matcher, error) {
+	values = slices.Clone(values)
+	slices.SortFunc(values, func(a, b Value) int { // so that which name a shared value gets does not change between runs
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Text, b.Text))
+	})
+	var plain, loose []needle
 	seen := map[string]bool{}
-	for _, name := range names {
-		if err := Check([]byte(values[name])); err != nil {
-			return nil, fmt.Errorf("secret %q: %w", name, err)
+	for _, v := range values {
+		if err := Check([]byte(v.Text)); err != nil {
+			return nil, fmt.Errorf("secret %q: %w", v.Name, err)
 		}
-		for _, form := range forms(values[name]) {
-			if len(form) < MinLength || seen[form] {
-				continue
+		for _, f := range forms(v.Text) {
+			if len(f.text) >= MinLength && !seen[f.text] {
+				seen[f.text] = true
+				plain = append(plain, needle{[]byte(f.text), f.need(len(v.Text)), v.Name})
 			}
-			seen[form] = true
-			s.patterns = append(s.patterns, pattern{[]byte(form), name})
+		}
+		for _, text := range looseForms(v.Text) {
+			if !seen["loose "+text] {
+				seen["loose "+text] = true
+				loose = append(loose, needle{[]byte(text), half(len(text)), v.Name})
+			}
 		}
 	}
-	if len(s.patterns) == 0 {
+	if len(plain) == 0 {
 		return nil, nil
 	}
-	bits := 16
-	for 1<<bits < 64*len(s.patterns) && bits < 22 {
-		bits++
-	}
-	s.filter, s.shift = make([]uint64, 1<<(bits-6)), uint(64-bits)
-	for i, p := range s.patterns {
-		w := binary.LittleEndian.Uint64(p.text)
-		h := (w * hashMul) >> s.shift
-		s.filter[h/64] |= 1 << (h % 64)
-		s.windows[w] = append(s.windows[w], int32(i)) //nolint:gosec // a few thousand patterns at most
-	}
+	s := &state{plain: newIndex(plain), loose: newIndex(loose)}
 	return &Matcher{state: func() *state { return s }}, nil
 }
 
-// span is one stretch of bytes to replace.
-type span struct {
-	from, to int
-	name     string
-}
-
-// spans returns the stretches of b that hold a value, overlapping ones joined so that
-// no tail of a value survives; at most "most" of them when that is positive.
-func (m *Matcher) spans(b []byte, most int) []span {
-	if m == nil || len(b) < MinLength {
-		return nil
-	}
-	s := m.state()
+// regions returns the stretches of b that hold a value, overlapping ones joined so that
+// no tail of a value survives.
+func (m *Matcher) regions(b []byte) []span {
+	spans := m.state().spans(b)
+	slices.SortFunc(spans, func(a, b span) int {
+		return cmp.Or(a.from-b.from, b.to-a.to, strings.Compare(a.name, b.name))
+	})
 	var out []span
-	for i := 0; i+8 <= len(b); i++ {
-		w := binary.LittleEndian.Uint64(b[i:])
-		h := (w * hashMul) >> s.shift
-		if s.filter[h/64]&(1<<(h%64)) == 0 {
+	for _, s := range spans {
+		if last := len(out) - 1; last >= 0 && s.from < out[last].to {
+			out[last].to = max(out[last].to, s.to)
 			continue
 		}
-		best := -1
-		for _, p := range s.windows[w] {
-			if bytes.HasPrefix(b[i:], s.patterns[p].text) && (best < 0 || len(s.patterns[p].text) > len(s.patterns[best].text)) {
-				best = int(p)
-			}
-		}
-		if best < 0 {
-			continue
-		}
-		p := s.patterns[best]
-		if last := len(out) - 1; last >= 0 && i < out[last].to {
-			out[last].to = max(out[last].to, i+len(p.text))
-			continue
-		}
-		if most > 0 && len(out) == most {
-			return out
-		}
-		out = append(out, span{i, i + len(p.text), p.name})
+		out = append(out, s)
 	}
 	return out
 }
 
-// Contains reports whether b holds a known value in any form.
-func (m *Matcher) Contains(b []byte) bool { return len(m.spans(b, 1)) > 0 }
+// Find returns the name of a secret whose value b holds in any form, Unscanned if b
+// cannot be looked through within bounds, and "" if it holds none.
+func (m *Matcher) Find(b []byte) string {
+	if m == nil || len(b) < MinLength {
+		return ""
+	}
+	return m.state().name(b)
+}
+
+// Contains reports whether b holds a known value in any form, or may.
+func (m *Matcher) Contains(b []byte) bool { return m.Find(b) != "" }
 
 // Names returns the names of the secrets whose values b holds, each once.
 func (m *Matcher) Names(b []byte) []string {
+	if !m.Contains(b) {
+		return nil
+	}
 	var out []string
-	for _, s := range m.spans(b, 0) {
+	for _, s := range m.state().spans(b) {
 		if !slices.Contains(out, s.name) {
 			out = append(out, s.name)
 		}
@@ -189,24 +179,42 @@ func (m *Matcher) Names(b []byte) []string {
 	return out
 }
 
+// Longest returns how many bytes the longest spelling of a value has: halves of it can
+// stand in two texts that are so far apart.
+func (m *Matcher) Longest() int {
+	if m == nil {
+		return 0
+	}
+	return m.state().plain.longest
+}
+
 // Redact returns b with each known value replaced by its Label, or b itself when it
 // holds none. It does not write to b.
 func (m *Matcher) Redact(b []byte) []byte { return m.RedactWith(b, Label) }
 
+// rounds is how often a text is redacted before all of it is given up: what is left
+// between two labels can be the spelling of another value.
+const rounds = 4
+
 // RedactWith is Redact with the text that label gives for a secret's name.
 func (m *Matcher) RedactWith(b []byte, label func(name string) string) []byte {
-	spans := m.spans(b, 0)
-	if len(spans) == 0 {
-		return b
+	for range rounds {
+		if !m.Contains(b) {
+			return b
+		}
+		var out []byte
+		at := 0
+		for _, s := range m.regions(b) {
+			out = append(out, b[at:s.from]...)
+			out = append(out, label(s.name)...)
+			at = s.to
+		}
+		b = append(out, b[at:]...)
 	}
-	out := make([]byte, 0, len(b))
-	at := 0
-	for _, s := range spans {
-		out = append(out, b[at:s.from]...)
-		out = append(out, label(s.name)...)
-		at = s.to
+	if name := m.Find(b); name != "" {
+		return []byte(label(name))
 	}
-	return append(out, b[at:]...)
+	return b
 }
 
 // RedactString is Redact for strings.

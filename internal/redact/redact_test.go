@@ -299,19 +299,60 @@ func FuzzRedact(f *testing.F) {
 	})
 }
 
-func BenchmarkScan(b *testing.B) {
-	for _, n := range []int{1, 10, 100, 1000} {
-		m := mustMatcher(b, randomSecrets(n))
-		var text []byte
-		for _, c := range corpus(b)[2100:] {
-			text = append(text, c...)
+// naive looks for each spelling in turn: the peer of the benchmark.
+func naive(needles [][]byte, b []byte) bool {
+	for _, n := range needles {
+		if bytes.Contains(b, n) {
+			return true
 		}
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			b.SetBytes(int64(len(text)))
-			b.ReportAllocs()
-			for b.Loop() {
-				_ = m.Redact(text)
+	}
+	return false
+}
+
+func BenchmarkScan(b *testing.B) {
+	texts := map[string][]byte{"prose": bytes.Repeat([]byte("The quick brown fox jumps over the lazy dog; 42 tokens, no secret. "), 16<<10)}
+	for i, c := range corpus(b) {
+		kind := "code"
+		if i < 2100 {
+			kind = []string{"hex", "base64", "prose"}[i%3]
+		}
+		if kind != "prose" {
+			texts[kind] = append(texts[kind], c...)
+		}
+	}
+	for _, n := range []int{1, 100, 1000} {
+		values := randomSecrets(n)
+		for name, v := range values {
+			if len(v) < MinSplit {
+				values[name] = v + v
 			}
-		})
+		}
+		m := mustMatcher(b, values)
+		var needles [][]byte
+		for _, n := range m.state().plain.needles {
+			needles = append(needles, n.text)
+		}
+		for kind, text := range texts {
+			b.Run(fmt.Sprintf("%s/%d", kind, n), func(b *testing.B) {
+				b.SetBytes(int64(len(text)))
+				b.ReportAllocs()
+				for b.Loop() {
+					if m.Contains(text) {
+						b.Fatal("found something")
+					}
+				}
+			})
+		}
+		if n == 100 {
+			text := texts["prose"][:64<<10]
+			b.Run("naive/prose/100", func(b *testing.B) {
+				b.SetBytes(int64(len(text)))
+				for b.Loop() {
+					if naive(needles, text) {
+						b.Fatal("found something")
+					}
+				}
+			})
+		}
 	}
 }
