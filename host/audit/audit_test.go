@@ -296,6 +296,11 @@ func TestFailedWriteIsReportedAndTheChainRecovers(t *testing.T) {
 	if _, err := l.Append(ctx, Entry{Event: EventIntent, Durable: true}); !errors.Is(err, ErrWrite) {
 		t.Fatalf("got %v, want ErrWrite", err)
 	}
+	for range 3 { // now that the disk is known to refuse, nobody goes on unrecorded
+		if _, err := l.Append(ctx, Entry{Event: EventOutcome}); !errors.Is(err, ErrWrite) {
+			t.Fatalf("got %v, want ErrWrite", err)
+		}
+	}
 	if _, err := l.db.Write.Exec(`DROP TRIGGER full`); err != nil {
 		t.Fatal(err)
 	}

@@ -154,7 +154,8 @@ func (l *Log) currentKeys() (*keyFile, error) {
 
 // Append adds e to the chain and returns its record. If e is Durable the record is on
 // disk when Append returns; otherwise it follows within flushDelay, or with the next
-// one that is. An error means that e is not in the log, save that of ctx, after which
+// one that is. Once a write has failed, every Append waits for the disk and fails
+// with it, until one succeeds. An error means that e is not in the log, save that of ctx, after which
 // it may be: a caller must not go on in either case.
 func (l *Log) Append(ctx context.Context, e Entry) (Record, error) {
 	if len(e.Args) > MaxArgs {
@@ -200,6 +201,9 @@ func (l *Log) enqueue(e Entry) (rec Record, result chan error, room <-chan struc
 	if len(l.queue) >= maxPending {
 		return Record{}, nil, l.room, nil
 	}
+	// After a failed write nothing goes on unrecorded: each entry waits for the disk
+	// until one arrives there.
+	wait := e.Durable || l.lost > 0
 	if l.lost > 0 {
 		gap := Entry{Event: "audit.lost", Actor: "host", Detail: map[string]string{"records": fmt.Sprint(l.lost)}}
 		if _, err := l.chain(gap, nil); err != nil {
@@ -207,14 +211,14 @@ func (l *Log) enqueue(e Entry) (rec Record, result chan error, room <-chan struc
 		}
 		l.queue[len(l.queue)-1].lost, l.lost = l.lost, 0
 	}
-	if e.Durable {
+	if wait {
 		result = make(chan error, 1)
 	}
 	rec, err = l.chain(e, result)
 	if err != nil {
 		return Record{}, nil, nil, err
 	}
-	if e.Durable || len(l.queue) >= maxPending/2 {
+	if wait || len(l.queue) >= maxPending/2 {
 		l.nudge()
 	}
 	return rec, result, nil, nil
