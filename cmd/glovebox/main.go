@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -49,15 +50,36 @@ type app struct {
 
 // run parses args, does what they say, reports an error and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
+	out := &checked{Writer: a.out}
+	a.out = out
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("write the output: %w", out.err)
+	}
 	if err == nil {
 		return exitDone
 	}
 	// A wrong flag is found before --json is set.
 	a.json = a.json || slices.Contains(args, "--json")
 	return a.report(err)
+}
+
+// checked remembers that a write failed: half a list is not the list, however the
+// verb that printed it ended.
+type checked struct {
+	io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (c *checked) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	if err != nil && c.err == nil {
+		c.err = err
+	}
+	return n, err
 }
 
 func (a *app) root() *cobra.Command {

@@ -181,8 +181,8 @@ func TestNearestCommand(t *testing.T) {
 // TestGuestTextCannotDriveTheTerminal prints what a hostile guest might answer.
 func TestGuestTextCannotDriveTheTerminal(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"\x1b[2J", "a\rb", "\x9b31m", "\u202etxt.exe", "a\u200bb", "\ufeffx", "\x07", "\x7f"} {
-		if got := printable(text); strings.ContainsAny(got, "\x1b\r\x07\x7f\u009b\u202e\u200b\ufeff") {
+	for _, text := range []string{"\x1b[2J", "a\rb", "\x9b31m", "\u202etxt.exe", "a\u200bb", "\ufeffx", "\x07", "\x7f", "a\U000e0041b", "a\u00adb", "\u061c"} {
+		if got := printable(text); strings.ContainsAny(got, "\x1b\r\x07\x7f\u009b\u202e\u200b\ufeff\U000e0041\u00ad\u061c") {
 			t.Errorf("printable(%q) = %q", text, got)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/admin"
@@ -114,7 +118,8 @@ func (a *app) report(err error) int {
 		if status == 0 {
 			status = http.StatusInternalServerError
 		}
-		_ = json.NewEncoder(a.err).Encode(admin.NewError(status, f.what, f.rule, f.hint))
+		b, _ := json.Marshal(admin.NewError(status, f.what, f.rule, f.hint)) // strings and a number always encode
+		_, _ = a.err.Write(append(plain(b), '\n'))
 		return f.code
 	}
 	fmt.Fprintf(a.err, "error: %s\n", oneLine(f.what))
@@ -132,14 +137,36 @@ func oneLine(s string) string { return strings.TrimSpace(printable(strings.Repla
 // terminal shows, but keeps line ends and tabs.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return r
-		case r < 0x20, r >= 0x7f && r < 0xa0, r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x206f, r == 0xfeff:
+		if r != '\n' && r != '\t' && hidden(r) {
 			return '\uFFFD'
 		}
 		return r
 	}, s)
+}
+
+// hidden reports whether r is a control, a line break of Unicode or a format
+// character, among them those that turn text around and the invisible tags.
+func hidden(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
+
+// plain writes the hidden characters in the strings of a JSON text as escapes, which
+// mean the same: encoding/json escapes those below a space only, and a terminal obeys
+// others.
+func plain(text []byte) []byte {
+	if bytes.IndexFunc(text, func(r rune) bool { return r >= 0x7f && hidden(r) }) < 0 {
+		return text
+	}
+	var b []byte
+	for _, r := range string(text) {
+		switch {
+		case r < 0x7f || !hidden(r):
+			b = utf8.AppendRune(b, r)
+		default:
+			for _, u := range utf16.AppendRune(nil, r) {
+				b = fmt.Appendf(b, `\u%04x`, u)
+			}
+		}
+	}
+	return b
 }
 
 // show prints v as JSON with --json, and text otherwise.
@@ -148,10 +175,15 @@ func (a *app) show(v any, text func()) error {
 		text()
 		return nil
 	}
-	enc := json.NewEncoder(a.out)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := a.out.Write(plain(b.Bytes()))
+	return err
 }
 
 // say writes a line for a person to stderr; data goes to stdout.
