@@ -31,6 +31,7 @@ type Model interface {
 type Turn struct {
 	Text  string
 	Calls []ToolCall
+	Usage *Usage // what the step cost, by the provider's own count; nil: all that was reserved
 }
 
 // ToolCall is a call that a model asks for.

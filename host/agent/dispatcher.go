@@ -32,6 +32,7 @@ type Config struct {
 	Approver        Approver                      // nil: whatever asks is denied
 	Rules           Rules                         // the operator's; nil = none
 	Recorder        Recorder
+	Meter           Meter            // nil: no budget limits the calls
 	ApprovalTimeout time.Duration    // 0 = 5 minutes
 	MaxArgs         int              // bytes of one call's arguments; 0 = 1 MiB
 	MaxResult       int              // bytes of one result's text; 0 = 64 KiB
@@ -149,7 +150,10 @@ type Request struct {
 func (d *Dispatcher) Dispatch(ctx context.Context, req Request) CallReport {
 	p := &passage{d: d, req: req, start: d.cfg.Now()}
 	p.report = CallReport{ID: abi.CallID("call-" + rand.Text()), Tool: clean(cut(req.Call.Tool, 200))}
-	if p.judge() && p.approve(ctx) && p.intend(ctx) && p.claim(ctx) {
+	admitted := false
+	defer func() { p.spend(ctx, admitted) }()
+	admitted = p.judge() && p.reserve(ctx) && p.approve(ctx) && p.intend(ctx) && p.claim(ctx)
+	if admitted {
 		p.run(ctx)
 		p.conclude(ctx)
 	} else {
@@ -171,6 +175,7 @@ type passage struct {
 	grant   policy.Approval // what admitted the call, where the gate asked
 	auth    policy.Authorized
 	claimed Claimer // the grant of this call was used up
+	charge  Charge  // of the call's reservation
 	report  CallReport
 }
 
@@ -236,6 +241,13 @@ func (p *passage) approve(ctx context.Context) bool {
 	}
 	if p.d.cfg.Approver == nil {
 		return p.refuse(RuleNoApprover, p.dec.Why()+"; nobody can be asked here, so it is denied", "connect an approver, or run the tool yourself with glovebox skill run")
+	}
+	if m := p.d.cfg.Meter; m != nil {
+		asked, err := m.Ask(ctx, p.req.Agent)
+		if err != nil {
+			return p.refused(err)
+		}
+		defer asked(ctx, true) // whatever the answer
 	}
 	if _, err := p.d.cfg.Recorder.Append(ctx, p.entry(audit.EventAsked)); err != nil {
 		return p.refuse(RuleNoRecord, "the audit log cannot be written, so nothing runs", "glovebox audit verify")

@@ -33,10 +33,13 @@ type Model struct {
 	Now func() time.Time
 }
 
-var _ agent.Model = (*Model)(nil)
+var _ agent.Priced = (*Model)(nil)
 
 // Name implements agent.Model.
 func (m *Model) Name() string { return "offline" }
+
+// Worst implements agent.Priced: it costs nothing.
+func (m *Model) Worst(agent.Prompt) agent.Usage { return agent.Usage{} }
 
 // Next implements agent.Model. It answers at once and never fails.
 func (m *Model) Next(_ context.Context, p agent.Prompt) (agent.Turn, error) {

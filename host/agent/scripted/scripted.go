@@ -48,7 +48,7 @@ type Model struct {
 	prompts []agent.Prompt
 }
 
-var _ agent.Model = (*Model)(nil)
+var _ agent.Priced = (*Model)(nil)
 
 // New returns a model that plays turns.
 func New(turns ...Turn) *Model { return &Model{turns: turns} }
@@ -77,6 +77,9 @@ func Parse(data []byte) (*Model, error) {
 
 // Name implements agent.Model.
 func (m *Model) Name() string { return "scripted" }
+
+// Worst implements agent.Priced: it costs nothing.
+func (m *Model) Worst(agent.Prompt) agent.Usage { return agent.Usage{} }
 
 // Next implements agent.Model.
 func (m *Model) Next(_ context.Context, p agent.Prompt) (agent.Turn, error) {
