@@ -78,7 +78,8 @@ func (h *Host) handle(ctx context.Context, who *agent.Agent, c conversation, w *
 	reply, err := who.Handle(ctx, in)
 	answered := audit.Entry{
 		Event: "message.answered", Actor: "agent:" + string(c.agent), Agent: c.agent, Session: c.session, Outcome: "ok", Duration: time.Since(start),
-		Detail: map[string]string{"calls": strconv.Itoa(len(reply.Calls)), "model": reply.Model},
+		Durable: true, // whoever reads the reply finds its records in the log
+		Detail:  map[string]string{"calls": strconv.Itoa(len(reply.Calls)), "model": reply.Model},
 	}
 	if err != nil {
 		answered.Outcome = "error"
