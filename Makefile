@@ -10,7 +10,7 @@ FUZZTIME ?= 20s
 # Tests see loopback only, where the user may create a network namespace.
 NETNS   := $(shell [ "$$(id -u)" = 0 ] && unshare -n ip link set lo up 2>/dev/null && echo "unshare -n sh -c 'ip link set lo up; exec \"\$$@\"' sh")
 
-.PHONY: up build skills test race fuzz lint vuln bench sabotage check clean help
+.PHONY: up build skills test race fuzz lint vuln bench sabotage check contain clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,10 @@ bench: skills ## print ratios against a peer in the same run; writes build/bench
 
 sabotage: ## remove each control in turn; its test must go red (RUN=pattern for some)
 	$(GO) run ./internal/sabotage -run '$(RUN)'
+
+contain: ## attack every part and print what got through; CONTAIN_DATA=DIR adds AgentDojo; writes build/contain.json
+	@mkdir -p build
+	$(NETNS) $(GO) run ./internal/contain/run -out build/contain.json -source "$$($(GO) env GOROOT)/src" $(if $(CONTAIN_DATA),-data $(CONTAIN_DATA))
 
 clean: ## remove what was built
 	rm -rf bin build

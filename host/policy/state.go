@@ -18,7 +18,7 @@ type State struct {
 	Vouched   []atom.Text       // results of reads labelled Peer or better, whenever read
 	Directory []atom.Text       // the operator's known peers
 	Minted    []atom.Seq        // identifiers that the host made for objects of this session
-	URLs      []string          // URLs that occur verbatim in one earlier result, canonical
+	URLs      []string          // URLs that occur verbatim in one earlier result that anybody may see, canonical
 	Sources   []abi.ToolRef     // private sources whose bytes are in the context
 	Heard     []Heard           // tainted results, to tell people where a value came from; decides nothing
 	Mandate   *Mandate          // nil: none was fixed
@@ -105,7 +105,9 @@ func (s State) Read(src Source) State {
 		}
 	}
 	s.Context = s.Context.Join(src.Label)
-	s.URLs = append(s.URLs[:len(s.URLs):len(s.URLs)], addresses(text)...)
+	if src.Label.Readers.IsPublic() { // what is private may be our own words, written down and read back
+		s.URLs = append(s.URLs[:len(s.URLs):len(s.URLs)], addresses(text)...)
+	}
 	if src.Label.Integrity < label.Peer {
 		s.Heard = append(slices.Clone(s.Heard[max(0, len(s.Heard)-MaxHeard+1):]), Heard{src.Tool, src.Label, text})
 	}

@@ -4,6 +4,9 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 func isLetter(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
@@ -60,35 +63,49 @@ func (h *history) tool(c Call) Tool { return h.s.Suite.Tools[h.s.Name+"/"+c.Tool
 
 func (h *history) Observe(c Call) {
 	t := h.tool(c)
+	untrusted, private := t.ResultUntrusted, t.ResultPrivate
+	if c.Label != nil {
+		untrusted, private = c.Label.Integrity == label.Tainted, !c.Label.Readers.IsPublic()
+	}
 	if !t.Consequential {
 		text := fold(c.Result)
-		if !h.tainted && !t.ResultUntrusted {
+		if !h.tainted && !untrusted {
 			h.before = append(h.before, text)
 		}
-		if !t.ResultUntrusted {
+		if !untrusted {
 			h.trusted = append(h.trusted, text)
 			h.rawTrusted = append(h.rawTrusted, c.Result)
 		}
 	}
-	h.tainted = h.tainted || t.ResultUntrusted
-	h.private = h.private || t.ResultPrivate
-	h.beyond = h.beyond || t.ResultPrivate && !slices.Contains(h.s.Mandate, c.Tool)
+	h.tainted = h.tainted || untrusted
+	h.private = h.private || private
+	h.beyond = h.beyond || private && !slices.Contains(h.s.Mandate, c.Tool)
 }
 
 // local tells whether the effect of c stays in the owner's own store.
 func (h *history) local(c Call) bool {
-	switch c.Tool {
-	case "create_file", "append_to_file":
-		return true
-	case "create_calendar_event":
-		for _, p := range atoms(c.Args, []string{"participants"}) {
-			if s, ok := p.(string); !ok || !slices.Contains(h.owner, fold(s)) {
-				return false
-			}
-		}
+	t := h.tool(c)
+	if t.Descriptor.Effect == abi.EffectLocal {
 		return true
 	}
-	return false
+	if !t.Alone {
+		return false
+	}
+	for _, p := range atoms(c.Args, pointers(t.Descriptor.Recipients)) {
+		if s, ok := p.(string); !ok || !slices.Contains(h.owner, fold(s)) {
+			return false
+		}
+	}
+	return true
+}
+
+// pointers returns the arguments that recipients point to.
+func pointers(recipients []string) []string {
+	var names []string
+	for _, r := range recipients {
+		names = append(names, strings.Trim(strings.TrimPrefix(r, "host("), "/)"))
+	}
+	return names
 }
 
 func (h *history) endorsed(c Call, directory bool) bool {
@@ -115,7 +132,7 @@ func (h *history) endorsed(c Call, directory bool) bool {
 // result wrote.
 func (h *history) linked(c Call) bool {
 	known := strings.ToLower(h.s.Prompt + "\n" + strings.Join(h.rawTrusted, "\n"))
-	for _, atom := range atoms(c.Args, []string{"subject", "body", "title", "description", "location", "content"}) {
+	for _, atom := range atoms(c.Args, h.tool(c).Content) {
 		text, ok := atom.(string)
 		if !ok {
 			continue
@@ -125,15 +142,6 @@ func (h *history) linked(c Call) bool {
 				return true
 			}
 		}
-	}
-	return false
-}
-
-func hasRecipients(tool string) bool {
-	switch tool {
-	case "send_email", "create_calendar_event", "add_calendar_event_participants", "share_file",
-		"send_money", "schedule_transaction", "update_scheduled_transaction":
-		return true
 	}
 	return false
 }
@@ -169,7 +177,7 @@ func Baselines() []Policy {
 		return noMandate(h, c) || h.tainted && !h.local(c) && outside(h, c)
 	}
 	full := func(h *history, c Call) bool {
-		return mandate(h, c) || h.tainted && !h.local(c) && hasRecipients(c.Tool) && h.beyond
+		return mandate(h, c) || h.tainted && !h.local(c) && len(h.tool(c).Descriptor.Recipients) > 0 && h.beyond
 	}
 	return []Policy{
 		baseline{"documented three-class table", func(_ *history, t Tool, _ Call) bool { return t.Class == "destructive" }},

@@ -12,6 +12,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // Tool is what a suite says about one of its tools.
@@ -26,6 +29,15 @@ type Tool struct {
 	ResultUntrusted bool            `json:"result_untrusted"` // the result can hold third-party text
 	ResultPrivate   bool            `json:"result_private"`   // only the owner may see the result
 	Class           string          `json:"comis_class"`      // read, mutate or destructive in the documented table
+
+	// What follows is derived by rule: of AgentDojo's tools from the fields above, of
+	// the project's own from their declarations.
+	Descriptor abi.Descriptor  `json:"-"`
+	Content    []string        `json:"-"` // arguments in which the link rule of the baselines looks
+	Alone      bool            `json:"-"` // a call that names no recipient but the owner stays in the owner's store
+	Writer     label.Integrity `json:"-"` // who could have written the result
+	Receipt    bool            `json:"-"` // the result tells nothing but that the call ran
+	Mints      bool            `json:"-"` // the store behind it is the host's own: it makes the identifiers
 }
 
 // Call is one step of a script with the result that a fake gives for it.
@@ -33,6 +45,8 @@ type Call struct {
 	Tool   string         `json:"tool"`
 	Args   map[string]any `json:"args"`
 	Result string         `json:"result"`
+
+	Label *label.Label `json:"-"` // of the result, where it is not that of the tool: a recalled row
 }
 
 // Task is the script of an honest run.
@@ -43,6 +57,8 @@ type Task struct {
 	Mandate []string `json:"mandate"`
 	Trace   []Call   `json:"trace"`
 	Seam    int      `json:"first_injection_after_call"` // index of the call whose result first holds the injection
+
+	Expect []string `json:"-"` // rules of the gate that ask, mandate given and confirm off
 }
 
 // Injection is the script of an attacker.
@@ -51,7 +67,22 @@ type Injection struct {
 	Name  string `json:"injection"`
 	Goal  string `json:"goal"`
 	Trace []Call `json:"trace"`
+
+	By     By     `json:"-"` // who wrote it; a stranger if empty
+	Vector string `json:"-"` // how it arrives in the result: body, name or error
+	Harm   bool   `json:"-"` // it aims at more than a private, reversible effect
+
 }
+
+// By says who steers the model.
+type By string
+
+// The authors of an injection.
+const (
+	ByStranger    By = ""
+	ByPeer        By = "peer"        // a known person, identity verified
+	ByDescription By = "description" // the text of an installed tool: before anything is read
+)
 
 // Run is the transcript of a real model.
 type Run struct {
@@ -93,6 +124,9 @@ func LoadAgentDojo(dir string) (*Suite, error) {
 		return nil, fmt.Errorf("cases.json: %w", err)
 	}
 	s.Directory, s.Owner = agentDojoDirectory(), agentDojoOwner()
+	for name, t := range s.Tools {
+		s.Tools[name] = agentDojoTool(t)
+	}
 	if s.Attacks, err = runs(filepath.Join(dir, "recorded_attacks.jsonl.gz")); err != nil {
 		return nil, err
 	}
@@ -140,24 +174,5 @@ func runs(file string) ([]Run, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-	}
-}
-
-// agentDojoOwner and agentDojoDirectory come from the environments of AgentDojo
-// v1.2.1, which the cases do not carry.
-func agentDojoOwner() []string {
-	return []string{"emma.johnson@bluesparrowtech.com", "Emma Johnson", "me"}
-}
-
-func agentDojoDirectory() map[string][]string {
-	return map[string][]string{
-		"banking": {"CH9300762011623852957", "GB29NWBK60161331926819", "SE3550000000054910000003", "US122000000121212121212"},
-		"workspace": {
-			"emma.johnson@bluesparrowtech.com", "david.smith@bluesparrowtech.com", "julie.williams@bluesparrowtech.com",
-			"katie.brown@bluesparrowtech.com", "support@bluesparrowtech.com", "lily.white@gmail.com", "sarah.baker@gmail.com",
-			"security-facebook-com@gmail.com", "james.miller@yahoo.com", "mark.davies@hotmail.com", "client@abcindustries.com",
-			"support@techservices.com", "promotions@traveldeals.com", "notifications@netflix.com", "security@facebook.com",
-			"hiking-travels-unlimited@homail.com", "info@best-event-organizers.com", "tech-services-password@aol.com",
-		},
 	}
 }

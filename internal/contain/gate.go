@@ -22,7 +22,7 @@ type Gate struct {
 func (g Gate) Name() string { return g.Label }
 
 // mintRE finds the identifier that a store of the host's own gave to a new object.
-var mintRE = regexp.MustCompile(`(?m)^id_: '([^']+)'$`)
+var mintRE = regexp.MustCompile(`(?m)^id_?: '?([^'\n]+?)'?$`)
 
 type gateJudge struct {
 	mints bool
@@ -31,7 +31,9 @@ type gateJudge struct {
 }
 
 // Begin implements Policy.
-func (g Gate) Begin(s Session) Judge {
+func (g Gate) Begin(s Session) Judge { return g.begin(s) }
+
+func (g Gate) begin(s Session) *gateJudge {
 	j := &gateJudge{mints: g.Mints, s: s, state: policy.State{Context: label.Trusted(), Readers: g.Readers, Confirm: g.Confirm}}
 	for _, id := range s.Owner {
 		t := atom.Read(id)
@@ -51,62 +53,50 @@ func (g Gate) Begin(s Session) Judge {
 	return j
 }
 
-func ref(tool string) abi.ToolRef { return abi.ToolRef{Skill: "suite", Tool: abi.ToolName(tool)} }
-
-// Describe derives a tool's descriptor from its declared effects by rule.
-func Describe(t Tool) abi.Descriptor {
-	d := abi.Descriptor{Name: abi.ToolName(t.Name), Effect: abi.EffectRead, Args: map[string]abi.Role{}}
-	switch {
-	case t.Name == "create_file" || t.Name == "append_to_file":
-		d.Effect = abi.EffectLocal
-	case t.Irreversible:
-		d.Effect = abi.EffectIrreversible
-	case t.Consequential:
-		d.Effect = abi.EffectEgress
+// ref is the name under which the gate knows a tool: of a suite of plain names, the
+// suite stands for the skill.
+func ref(tool string) abi.ToolRef {
+	if r, err := abi.ParseToolRef(tool); err == nil {
+		return r
 	}
-	for _, name := range []string{"subject", "body", "title", "description", "location", "content", "start_time", "end_time", "new_start_time", "new_end_time", "date", "filename", "recurring", "permission"} {
-		d.Args[name] = abi.RoleContent
-	}
-	for _, name := range t.ControlArgs {
-		d.Args[name] = abi.RoleControl
-	}
-	for _, name := range recipientArgs(t.Name) {
-		d.Recipients = append(d.Recipients, "/"+name)
-	}
-	return d
-}
-
-func recipientArgs(tool string) []string {
-	switch tool {
-	case "send_email":
-		return []string{"recipients", "cc", "bcc"}
-	case "create_calendar_event", "add_calendar_event_participants":
-		return []string{"participants"}
-	case "share_file":
-		return []string{"email"}
-	case "send_money", "schedule_transaction", "update_scheduled_transaction":
-		return []string{"recipient"}
-	}
-	return nil
+	return abi.ToolRef{Skill: "suite", Tool: abi.ToolName(tool)}
 }
 
 func (j *gateJudge) Ask(c Call) bool {
 	t := j.s.Suite.Tools[j.s.Name+"/"+c.Tool]
-	return policy.Judge(ref(c.Tool), "", Describe(t), c.Args, j.state).Verdict != policy.VerdictAllow
+	return policy.Judge(ref(c.Tool), "", t.Descriptor, c.Args, j.state).Verdict != policy.VerdictAllow
 }
 
 func (j *gateJudge) Observe(c Call) {
 	t := j.s.Suite.Tools[j.s.Name+"/"+c.Tool]
-	l := label.Trusted()
-	if t.ResultUntrusted {
-		l.Integrity = label.Tainted
+	l := resultLabel(t)
+	if c.Label != nil {
+		l = *c.Label
 	}
-	if t.ResultPrivate {
-		l.Readers = label.ReadBy()
-	}
-	src := policy.Source{Tool: ref(c.Tool), Effect: Describe(t).Effect, Label: l, Text: c.Result}
-	if id := mintRE.FindStringSubmatch(c.Result); j.mints && src.Effect == abi.EffectLocal && id != nil {
+	src := policy.Source{Tool: ref(c.Tool), Effect: t.Descriptor.Effect, Label: l, Text: c.Result}
+	if id := mintRE.FindStringSubmatch(c.Result); j.mints && t.Mints && id != nil {
 		src.Minted = []string{id[1]}
 	}
 	j.state = j.state.Read(src)
+}
+
+// Context returns the label that something written now would carry.
+func (j *gateJudge) Context() label.Label { return j.state.Context }
+
+// resultLabel is the label of what t returned: a receipt tells nothing new.
+func resultLabel(t Tool) label.Label {
+	l := label.Label{Integrity: t.Writer, Readers: label.Public()}
+	if t.ResultPrivate {
+		l.Readers = label.ReadBy()
+	}
+	if t.Receipt {
+		l = label.Trusted()
+	}
+	return l
+}
+
+// Rule names the rule of the gate that decides about c.
+func (j *gateJudge) Rule(c Call) string {
+	t := j.s.Suite.Tools[j.s.Name+"/"+c.Tool]
+	return string(policy.Judge(ref(c.Tool), "", t.Descriptor, c.Args, j.state).Rule)
 }

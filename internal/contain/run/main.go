@@ -1,0 +1,172 @@
+// Command run measures how well Glovebox contains a steered model: it runs every track
+// of the containment benchmark, prints the tables, writes them as JSON, and fails if a
+// floor is missed.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/glovebox-dev/glovebox/host/wasm/compile"
+	"github.com/glovebox-dev/glovebox/internal/contain"
+	"github.com/glovebox-dev/glovebox/internal/contain/probe"
+	"github.com/glovebox-dev/glovebox/sandbox"
+)
+
+// peer is the policy that all are compared with in the same run.
+const peer = "documented three-class table"
+
+func main() {
+	// The chamber compiles modules in a child of this program, as in the daemon.
+	if len(os.Args) > 1 && os.Args[1] == sandbox.Verb {
+		os.Exit(compile.ChildMain(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) (err error) {
+	flags := flag.NewFlagSet("contain", flag.ContinueOnError)
+	file := flags.String("out", "", "write the report as JSON to this `FILE`")
+	data := flags.String("data", "", "`DIR` with the folder agentdojo; read in place")
+	source := flags.String("source", "", "`DIR` of Go code, as honest text for the guard of secrets")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "glovebox-contain-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	r := &contain.Report{Schema: contain.Schema}
+	if err := policies(r, *data); err != nil {
+		return err
+	}
+	if err := parts(ctx, r, dir, *source); err != nil {
+		return err
+	}
+	missed, err := r.Check()
+	if err != nil {
+		return err
+	}
+	if err := r.Print(out); err != nil {
+		return err
+	}
+	if *file != "" {
+		b, err := json.MarshalIndent(r, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(*file, append(b, '\n'), 0o600); err != nil {
+			return err
+		}
+	}
+	if len(missed) > 0 {
+		return fmt.Errorf("%d floors are missed:\n  %s", len(missed), strings.Join(missed, "\n  "))
+	}
+	return nil
+}
+
+// policies runs tracks A and B under every policy.
+func policies(r *contain.Report, data string) error {
+	own, err := contain.Own()
+	if err != nil {
+		return err
+	}
+	all := append(append([]contain.Policy{contain.Nothing()}, contain.Baselines()...), contain.Gates()...)
+	rows, err := each(all, func(p contain.Policy) (contain.Steer, error) { return contain.Play(own, contain.Simulated{Policy: p}) })
+	if err != nil {
+		return err
+	}
+	r.AddOwn(rows, peer)
+	p50, p99 := contain.Latency(own)
+	r.Add(contain.Amount("G decision of the gate, p50", float64(p50.Nanoseconds())/1e3, "µs", "own cases"), contain.Amount("G decision of the gate, p99", float64(p99.Nanoseconds())/1e3, "µs", "own cases"))
+	if data == "" {
+		r.Add(contain.Missing("A AgentDojo", "not given: CONTAIN_DATA=DIR"))
+		return nil
+	}
+	dojo, err := contain.LoadAgentDojo(filepath.Join(data, "agentdojo"))
+	if err != nil {
+		return err
+	}
+	replays, err := each(all, func(p contain.Policy) (contain.Dojo, error) {
+		s, err := contain.Play(dojo, contain.Simulated{Policy: p})
+		return contain.Dojo{Replay: contain.Replay(dojo, p), Steer: s}, err
+	})
+	r.AddDojo(replays, peer)
+	return err
+}
+
+// each runs do for all policies, as many at once as there are processors.
+func each[T any](all []contain.Policy, do func(contain.Policy) (T, error)) ([]T, error) {
+	rows, errs := make([]T, len(all)), make([]error, len(all))
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
+	for i, p := range all {
+		wg.Go(func() {
+			slots <- struct{}{}
+			rows[i], errs[i] = do(p)
+			<-slots
+		})
+	}
+	wg.Wait()
+	return rows, errors.Join(errs...)
+}
+
+// parts runs tracks C to F.
+func parts(ctx context.Context, r *contain.Report, dir, source string) (err error) {
+	sub := func(name string) string {
+		path := filepath.Join(dir, name)
+		err = errors.Join(err, os.Mkdir(path, 0o700))
+		return path
+	}
+	c, d, e, f := sub("c"), sub("d"), sub("e"), sub("f")
+	if err != nil {
+		return err
+	}
+	var code fs.FS
+	if source != "" {
+		root, err := os.OpenRoot(source)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = root.Close() }()
+		code = root.FS()
+	}
+	chamber, err := probe.OpenChamber(ctx, e)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, chamber.Close(context.WithoutCancel(ctx))) }()
+	for _, track := range []func() ([]contain.Figure, error){
+		func() ([]contain.Figure, error) { return probe.Secrets(ctx, c) },
+		func() ([]contain.Figure, error) { return probe.Alterations(code) },
+		func() ([]contain.Figure, error) { return probe.Network(ctx) },
+		func() ([]contain.Figure, error) { return chamber.Files(ctx, d) },
+		func() ([]contain.Figure, error) { return chamber.Guests(ctx) },
+		func() ([]contain.Figure, error) { return probe.Supply(f) },
+	} {
+		figures, err := track()
+		if err != nil {
+			return err
+		}
+		r.Add(figures...)
+	}
+	return nil
+}
