@@ -44,6 +44,11 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Ledger, erro
 	if err != nil {
 		return nil, fmt.Errorf("open budget ledger: %w", err)
 	}
+	// Two transactions are on the way of every call. The end of the process loses
+	// nothing; a power cut can lose the spending of the last moments, never the file.
+	if _, err := db.Write.ExecContext(ctx, `PRAGMA synchronous = NORMAL`); err != nil {
+		return nil, errors.Join(fmt.Errorf("open budget ledger: %w", err), db.Close())
+	}
 	l := &Ledger{db: db, now: now, limits: map[abi.AgentID][]Limit{}, parent: map[abi.AgentID]abi.AgentID{}}
 	err = l.tx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE usage SET settled = settled + reserved, reserved = 0 WHERE reserved > 0`); err != nil {

@@ -72,6 +72,8 @@ type Agent struct {
 	Script  string     `yaml:"script"`  // file of turns, for the scripted model only
 	Persona string     `yaml:"persona"` // the operator's text in the system role
 	Skills  []SkillRef `yaml:"skills"`  // names, or "*"; absent = none
+	Parent  AgentName  `yaml:"parent"`  // for whom it works: what it spends counts for that agent too
+	Budgets Budgets    `yaml:"budgets"` // what it may spend
 }
 
 // May reports whether the agent's allowlist names skill.
@@ -232,6 +234,9 @@ func (c *Config) check() error {
 			return fmt.Errorf("agents[%d].persona: %d bytes exceed 16 KiB", i, len(a.Persona))
 		}
 		seen[a.Name] = true
+	}
+	if err := checkParents(c.Agents); err != nil {
+		return err
 	}
 	if err := c.Approvals.check(seen); err != nil {
 		return err

@@ -130,6 +130,9 @@ func (s *State) Audit() string { return s.path("audit.db") }
 // Approvals is the database of asks, grants and endorsements.
 func (s *State) Approvals() string { return s.path("approvals.db") }
 
+// Budget is the database of what the agents have spent.
+func (s *State) Budget() string { return s.path("budget.db") }
+
 // KV is the database of the skills' key-value stores.
 func (s *State) KV() string { return s.path("kv.db") }
 

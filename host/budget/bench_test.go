@@ -1,0 +1,30 @@
+package budget
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// BenchmarkCall is what a budget adds to one call: a reservation and its end.
+func BenchmarkCall(b *testing.B) {
+	ctx := context.Background()
+	l, err := Open(ctx, filepath.Join(b.TempDir(), "b.db"), time.Now)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	if err := l.Set("a", "", []Limit{{Calls, Hour, 1 << 40}, {Calls, Day, 1 << 40}}); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		r, err := l.Reserve(ctx, "a", Amounts{Calls: 1})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := r.Settle(ctx, Amounts{Calls: 1}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
