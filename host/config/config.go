@@ -281,13 +281,19 @@ func (c *Config) Agent(name string) (Agent, bool) {
 // group may write: a file that decides authority and that every user can change
 // decides nothing.
 func ReadOwned(path string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path) // before the open: opening a FIFO blocks
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
+	if info, err = f.Stat(); err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
