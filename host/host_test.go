@@ -251,13 +251,50 @@ func TestResolveFiles(t *testing.T) {
 		"workspace:link": "", "workspace:file": "", "relative": "", "": "",
 	} {
 		r := abi.Rights{Files: []abi.FileRight{{Mount: "/d", Host: host}}}
-		err := ResolveFiles(&r, func() (string, error) { return dir, nil })
+		err := ResolveFiles(&r, Protected{State: t.TempDir()}, func() (string, error) { return dir, nil })
 		if (err == nil) != (want != "") || err == nil && r.Files[0].Host != want {
 			t.Errorf("%q: %q, error %v; want %q", host, r.Files[0].Host, err, want)
 		}
 	}
 	if info, err := os.Stat(filepath.Join(dir, "notes")); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the folder in the workspace: %v, error %v", info, err)
+	}
+}
+
+// TestFilesDoNotReachWhatDecides (GRANT-3): a grant cannot hand out the keys, nor a
+// place to write grants, by naming the folder, one around it, one in it or a link.
+func TestFilesDoNotReachWhatDecides(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	own := Protected{State: filepath.Join(home, "state"), Skills: []string{filepath.Join(home, "skills"), filepath.Join(home, "absent")}, Rules: []string{filepath.Join(home, "conf/grants")}}
+	for _, dir := range []string{"state/keys", "skills/a", "conf/grants/sub", "conf/data", "data"} {
+		if err := os.MkdirAll(filepath.Join(home, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, to := range map[string]string{"link": "state", "data/up": ".."} {
+		if err := os.Symlink(filepath.Join(home, to), filepath.Join(home, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		host        string
+		read, write bool
+	}{
+		{host: "state"}, {host: "state/keys"}, {host: "."}, {host: "/"}, {host: "link"}, {host: "link/keys"}, {host: "data/up"}, {host: "data/../state"},
+		{host: "skills", read: true}, {host: "skills/a", read: true}, {host: "conf", read: true}, {host: "conf/grants", read: true},
+		{host: "conf/grants/sub", read: true, write: true}, {host: "conf/data", read: true, write: true}, {host: "data", read: true, write: true}, {host: "nowhere", read: true, write: true},
+	} {
+		for write, want := range map[bool]bool{false: tc.read, true: tc.write} {
+			host := tc.host
+			if host != "/" {
+				host = home + "/" + host
+			}
+			r := abi.Rights{Files: []abi.FileRight{{Mount: "/d", Host: host, Write: write}}}
+			if err := ResolveFiles(&r, own, nil); (err == nil) != want {
+				t.Errorf("%s, write %v: %v", tc.host, write, err)
+			}
+		}
 	}
 }
 

@@ -31,8 +31,17 @@ func (h *Host) rights(b *skills.Bundle, agent abi.AgentID) (abi.Rights, error) {
 		dir, err := h.state.AgentDir(config.AgentName(agent))
 		return filepath.Join(dir, "workspace"), err
 	}
-	err = ResolveFiles(&rights, workspace)
+	err = ResolveFiles(&rights, h.protected(), workspace)
 	return rights, err
+}
+
+// protected are the folders of this daemon that no skill's files can reach.
+func (h *Host) protected() Protected {
+	p := Protected{State: h.state.Dir(), Skills: h.catalog.dirs, Rules: slices.Clone(h.grants.dirs)}
+	if h.settings.File != "" {
+		p.Rules = append(p.Rules, filepath.Dir(h.settings.File))
+	}
+	return p
 }
 
 // policy is the operator's global policy at this moment.
@@ -58,14 +67,18 @@ func globalPolicy(settings config.Config, own *openOrigins, log *slog.Logger) ab
 
 // ResolveFiles replaces "workspace:NAME" in the file rights by the folder NAME of the
 // workspace, which it makes (mode 0700). The names come from the operator's grant; a
-// name that is not a single segment, or a link, is an error.
-func ResolveFiles(rights *abi.Rights, workspace func() (string, error)) error {
+// name that is not a single segment, or a link, is an error, and so is any other folder
+// that reaches into what is protected.
+func ResolveFiles(rights *abi.Rights, protected Protected, workspace func() (string, error)) error {
 	files := slices.Clone(rights.Files) // the caller's may be shared
 	for i, f := range files {
 		name, ok := strings.CutPrefix(f.Host, abi.WorkspacePrefix)
 		if !ok {
 			if !filepath.IsAbs(f.Host) {
 				return fmt.Errorf("mount %s (%s): %q is neither workspace:NAME nor an absolute path", f.Mount, f.Rule, f.Host)
+			}
+			if err := protected.check(f); err != nil {
+				return err
 			}
 			continue
 		}

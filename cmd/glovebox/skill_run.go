@@ -292,7 +292,7 @@ func runRights(state *config.State, m *abi.Manifest, digest abi.Digest, t target
 			}
 		}
 	}
-	err = host.ResolveFiles(&rights, func() (string, error) {
+	err = host.ResolveFiles(&rights, host.Protected{State: state.Dir()}, func() (string, error) {
 		dir, err := state.AgentDir(config.AgentName(runAgent))
 		return filepath.Join(dir, "workspace"), err
 	})
