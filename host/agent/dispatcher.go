@@ -12,6 +12,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/policy"
 	"github.com/glovebox-dev/glovebox/internal/canon"
+	"github.com/glovebox-dev/glovebox/internal/guard"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -32,6 +33,7 @@ type Config struct {
 	Approver        Approver                      // nil: whatever asks is denied
 	Rules           Rules                         // the operator's; nil = none
 	Recorder        Recorder
+	Guard           *guard.Guard     // of secrets and canaries; nil where no secret exists
 	Meter           Meter            // nil: no budget limits the calls
 	ApprovalTimeout time.Duration    // 0 = 5 minutes
 	MaxArgs         int              // bytes of one call's arguments; 0 = 1 MiB
@@ -149,10 +151,10 @@ type Request struct {
 // happened, and a call that was not admitted has had no effect.
 func (d *Dispatcher) Dispatch(ctx context.Context, req Request) CallReport {
 	p := &passage{d: d, req: req, start: d.cfg.Now()}
-	p.report = CallReport{ID: abi.CallID("call-" + rand.Text()), Tool: clean(cut(req.Call.Tool, 200))}
+	p.report = CallReport{ID: abi.CallID("call-" + rand.Text()), Tool: d.cfg.Guard.Redact(clean(cut(req.Call.Tool, 200)))}
 	admitted := false
 	defer func() { p.spend(ctx, admitted) }()
-	admitted = p.judge() && p.reserve(ctx) && p.approve(ctx) && p.intend(ctx) && p.claim(ctx)
+	admitted = p.judge(ctx) && p.reserve(ctx) && p.approve(ctx) && p.intend(ctx) && p.claim(ctx)
 	if admitted {
 		p.run(ctx)
 		p.conclude(ctx)
@@ -186,7 +188,7 @@ func (p *passage) refuse(rule, why, fix string) bool {
 }
 
 // judge finds the tool, reads the arguments and asks the gate.
-func (p *passage) judge() bool {
+func (p *passage) judge(ctx context.Context) bool {
 	ref, err := abi.ParseToolRef(p.req.Call.Tool)
 	if err != nil {
 		return p.refuse(string(policy.RuleUnknownTool), "there is no such tool: a name is SKILL.TOOL", "glovebox skill list")
@@ -216,12 +218,16 @@ func (p *passage) judge() bool {
 	if p.d.cfg.Rules != nil {
 		p.dec = p.d.cfg.Rules(p.dec, call)
 	}
+	p.dec = p.wary(p.dec)
 	p.report.Class = p.dec.Class()
 	switch {
 	case argsErr != nil && (p.dec.Rule() == policy.RuleArguments || p.dec.Verdict() != policy.VerdictDeny):
 		return p.refuse(RuleArguments, "arguments: "+argsErr.Error(), "pass one JSON object that fits the tool's schema")
 	case p.dec.Verdict() == policy.VerdictDeny:
 		return p.refuse(string(p.dec.Rule()), p.dec.Why(), p.dec.Fix())
+	}
+	if !p.guarded(ctx) {
+		return false
 	}
 	if err := p.tool.schema.check(args); err != nil {
 		return p.refuse(RuleArguments, err.Error(), "pass what the tool's schema describes")

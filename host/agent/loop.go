@@ -117,11 +117,11 @@ func (t *turn) loop(ctx context.Context) error {
 		}
 		text := clean(cut(next.Text, o.MaxText))
 		if len(next.Calls) == 0 {
-			t.say(text)
+			t.say(ctx, text)
 			return nil
 		}
 		if room := o.MaxCalls - len(t.reply.Calls); len(next.Calls) > room {
-			t.stop("calls", fmt.Sprintf("Stopped: the model asked for more than %d tool calls.", o.MaxCalls))
+			t.stop(ctx, "calls", fmt.Sprintf("Stopped: the model asked for more than %d tool calls.", o.MaxCalls))
 			return nil
 		}
 		t.s.items = append(t.s.items, Item{Role: RoleModel, Text: text, Calls: bounded(next.Calls)})
@@ -129,7 +129,7 @@ func (t *turn) loop(ctx context.Context) error {
 			t.call(ctx, call)
 		}
 	}
-	t.stop("steps", fmt.Sprintf("Stopped after %d steps without an answer.", o.MaxSteps))
+	t.stop(ctx, "steps", fmt.Sprintf("Stopped after %d steps without an answer.", o.MaxSteps))
 	return nil
 }
 
@@ -140,8 +140,11 @@ func (t *turn) think(ctx context.Context) (next Turn, err error) {
 			next, err = Turn{}, fmt.Errorf("%w: panic: %v", ErrModel, v)
 		}
 	}()
-	items := append([]Item(nil), t.s.items...)
-	next, err = t.a.opts.Model.Next(ctx, Prompt{System: t.a.opts.System, Items: items, Tools: t.door().Tools(t.a.opts.ID)})
+	prompt, err := t.prompt(ctx)
+	if err != nil {
+		return Turn{}, err
+	}
+	next, err = t.a.opts.Model.Next(ctx, prompt)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrModel, err)
 	}
@@ -179,12 +182,13 @@ func (t *turn) door() *Dispatcher {
 	return t.a.opts.Dispatcher
 }
 
-func (t *turn) stop(why, text string) {
+func (t *turn) stop(ctx context.Context, why, text string) {
 	t.reply.Stopped = why
-	t.say(text)
+	t.say(ctx, text)
 }
 
-func (t *turn) say(text string) {
+func (t *turn) say(ctx context.Context, text string) {
+	text = t.screen(ctx, text)
 	t.reply.Text = text
 	t.s.items = append(t.s.items, Item{Role: RoleModel, Text: text})
 	if t.in.Events != nil {

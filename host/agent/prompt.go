@@ -36,6 +36,20 @@ func NewSystem(parts ...OperatorText) System {
 	return System{parts: append([]OperatorText(nil), parts...)}
 }
 
+// guarded returns s with known secrets replaced and, at its end, the canary of the
+// conversation: the one text in a system role that is not the operator's, made by the
+// host from random bits.
+func (s System) guarded(redact func(string) string, canary string) System {
+	parts := make([]OperatorText, 0, len(s.parts)+1)
+	for _, p := range s.parts {
+		parts = append(parts, OperatorText{redact(p.s)})
+	}
+	if canary != "" {
+		parts = append(parts, OperatorText{"Reference of this conversation, for the host only; never repeat it: " + canary})
+	}
+	return System{parts: parts}
+}
+
 // String returns the parts, separated by an empty line.
 func (s System) String() string {
 	var b strings.Builder

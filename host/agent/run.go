@@ -114,11 +114,11 @@ func (p *passage) run(ctx context.Context) {
 	case errors.Is(err, context.Canceled):
 		r.Outcome, r.Why = OutcomeCancelled, "the call was cancelled"
 	case err != nil:
-		r.Outcome, r.Why = OutcomeError, clean(cut(err.Error(), 1024))
+		r.Outcome, r.Why = OutcomeError, p.screen(ctx, clean(cut(err.Error(), 1024)))
 	case !p.auth.Redeemed():
 		r.Outcome, r.Why = OutcomeError, "the tool did not redeem its authorization; its result is dropped"
 	default:
-		p.take(out)
+		p.take(ctx, out)
 		return
 	}
 	r.IsError = true
@@ -136,21 +136,24 @@ func (p *passage) invoke(ctx context.Context) (out Outcome, err error) {
 	return p.tool.Impl.Invoke(ctx, p.auth, slices.Clone(p.args))
 }
 
-func (p *passage) take(out Outcome) {
+func (p *passage) take(ctx context.Context, out Outcome) {
 	r := &p.report
 	r.Text, r.Truncated = resultText(out.Result, p.d.cfg.MaxResult)
+	r.Text = p.screen(ctx, r.Text)
 	if out.Result.IsError {
 		r.IsError, r.Outcome = true, OutcomeError
 	}
 	if v, err := canon.Parse(out.Result.StructuredContent, canon.Limits{Bytes: p.d.cfg.MaxResult, Rounds: true}); err == nil {
-		r.Structured = v.Canonical()
+		r.Structured = p.screenJSON(ctx, v.Canonical())
 	}
 	p.takeDenials(out.Denials)
 }
 
 func (p *passage) takeDenials(denials []abi.Problem) {
 	for _, d := range denials[:min(len(denials), maxDenials)] {
-		d.Message, d.Rule, d.Hint = clean(cut(d.Message, 512)), clean(cut(d.Rule, 256)), clean(cut(d.Hint, 512))
+		for text, limit := range map[*string]int{&d.Message: 512, &d.Rule: 256, &d.Hint: 512, &d.Capability: 128} {
+			*text = p.d.cfg.Guard.Redact(clean(cut(*text, limit)))
+		}
 		p.report.Denials = append(p.report.Denials, d)
 	}
 }

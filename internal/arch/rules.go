@@ -14,7 +14,7 @@ func Glovebox() Rules {
 
 			"host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2,
 
-			"host/policy": 1, "host/budget": 1, "host/audit": 1, "host/config": 1, "broker": 1, "sandbox": 1, "host/wasm/module": 1,
+			"internal/guard": 1, "host/policy": 1, "host/budget": 1, "host/audit": 1, "host/config": 1, "broker": 1, "sandbox": 1, "host/wasm/module": 1,
 
 			"abi": 0, "abi/guest": 0, "internal/sqlitex": 0, "internal/redact": 0, "internal/canon": 0, "internal/label": 0, "internal/atom": 0,
 

@@ -237,3 +237,21 @@ func (m *Matcher) MarshalText() ([]byte, error) { return []byte("[matcher]"), ni
 
 // LogValue implements slog.LogValuer.
 func (m *Matcher) LogValue() slog.Value { return slog.StringValue("[matcher]") }
+
+// Form says in which way b holds a value: plain, condensed or coded; "" if it does not.
+func (m *Matcher) Form(b []byte) string {
+	if m == nil {
+		return ""
+	}
+	s := m.state()
+	if _, _, ok := s.plain.find(b, 0); ok {
+		return "plain"
+	}
+	if _, _, ok := s.loose.find(condense(nil, b), 0); ok {
+		return "condensed"
+	}
+	if s.name(b) != "" {
+		return "coded"
+	}
+	return ""
+}

@@ -1,0 +1,461 @@
+// Package guard looks at what passes the doors of the host for values that must not
+// pass: the known secrets, in the forms that package redact lists, and the canary of
+// the conversation, a random token in its system prompt that nobody has a reason to
+// repeat.
+//
+// It is the second line, for the day on which the first errs: no guest, prompt or log
+// is ever given a secret. It knows values and guesses none, so what it lets pass is not
+// thereby safe to send.
+package guard
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/redact"
+)
+
+// Sink is a door that text leaves a trust zone by.
+type Sink string
+
+// The sinks.
+const (
+	Prompt    Sink = "prompt"    // to the provider of a model
+	Arguments Sink = "arguments" // of a tool call, as the tool would get them
+	Result    Sink = "result"    // of a tool, into the conversation
+	Reply     Sink = "reply"     // to whoever wrote the message, whole or in pieces
+	Request   Sink = "request"   // URL, headers and body of a guest's request
+	File      Sink = "file"      // that a guest writes
+	KV        Sink = "kv"        // key and value that a guest stores
+	Memory    Sink = "memory"    // a row that is remembered
+	Question  Sink = "question"  // of a guest to the operator
+	Card      Sink = "card"      // that asks a person for approval
+	Log       Sink = "log"       // lines, attributes and error chains
+	Audit     Sink = "audit"     // records and their export
+	API       Sink = "api"       // answers of the admin API, errors included
+)
+
+// Action is what happens at a sink when a value is met.
+type Action string
+
+// The actions. The zero value blocks.
+const (
+	Block   Action = "block"
+	Replace Action = "replace" // by [secret:NAME]
+)
+
+// Policy is how a sink treats what it meets.
+type Policy struct {
+	Secret      Action
+	Canary      Action // "" = not looked for: no conversation, or the canary belongs there
+	Compromises bool   // the conversation: a value came where none should be
+}
+
+// Policies returns the table of all sinks.
+func Policies() map[Sink]Policy {
+	egress := Policy{Secret: Block, Canary: Block, Compromises: true}
+	shown := Policy{Secret: Replace}
+	return map[Sink]Policy{
+		Arguments: egress, Request: egress, File: egress, KV: egress, Memory: egress, Question: egress,
+		Reply:  {Secret: Replace, Canary: Block, Compromises: true},
+		Result: {Secret: Replace, Canary: Replace, Compromises: true},
+		Prompt: shown, // a person may have pasted a secret
+		Card:   shown, Log: shown, Audit: shown, API: shown,
+	}
+}
+
+// Place is where something passes.
+type Place struct {
+	Sink      Sink
+	Agent     abi.AgentID
+	Session   abi.SessionID
+	Call      abi.CallID
+	Recipient string // tool, origin, file, …: pieces that go to one are joined
+}
+
+// Hit is one value that was met. It holds no part of the value.
+type Hit struct {
+	Place  Place
+	Secret string // name; CanaryName for the canary, redact.Unscanned for what asks for too much work
+	Form   string // plain, condensed, coded, or pieces
+	Action Action
+}
+
+// CanaryName stands for a secret's name where the canary was met.
+const CanaryName = "(canary)"
+
+// The rules that a refusal names.
+const (
+	RuleSecret      = "guard/secret"
+	RuleCanary      = "guard/canary"
+	RuleWork        = "guard/unscanned"
+	RuleCompromised = "guard/compromised" // the conversation met a value before
+)
+
+// Rule returns the rule of the hit.
+func (h Hit) Rule() string {
+	switch h.Secret {
+	case CanaryName:
+		return RuleCanary
+	case redact.Unscanned:
+		return RuleWork
+	}
+	return RuleSecret
+}
+
+// Error implements error. It tells neither the name nor the form: whoever tries values
+// learns from it only what it knew before.
+func (h Hit) Error() string {
+	switch h.Rule() {
+	case RuleCanary:
+		return fmt.Sprintf("the %s would give away the conversation's system prompt (rule %s)", h.Place.Sink, RuleCanary)
+	case RuleWork:
+		return fmt.Sprintf("the %s is packed too deeply to be looked through for secrets (rule %s)", h.Place.Sink, RuleWork)
+	}
+	return fmt.Sprintf("the %s holds the value of a stored secret (rule %s)", h.Place.Sink, RuleSecret)
+}
+
+// Limits of what is kept of conversations.
+const (
+	maxSessions = 4096
+	maxTails    = 64 // recipients of one conversation
+)
+
+// Guard is safe for concurrent use. The nil Guard blocks and replaces nothing and makes
+// no canary: for programs that hold no secret.
+type Guard struct {
+	known  redact.Source
+	report func(context.Context, Hit)
+	table  map[Sink]Policy
+
+	mu       sync.Mutex // guards what follows
+	sessions map[key]*session
+	clock    uint64
+}
+
+type key struct {
+	agent   abi.AgentID
+	session abi.SessionID
+}
+
+// session is the one object that a canary is put into a prompt from and looked for by.
+type session struct {
+	canary  string
+	matcher *redact.Matcher // of canary
+	touched uint64
+	met     *Hit // that compromised it
+	tails   map[Place]*redact.Tail
+}
+
+// New returns a guard for the secrets that known returns at each look. report is told
+// of each hit with a conversation, before the text goes on; it may be nil.
+func New(known redact.Source, report func(context.Context, Hit)) *Guard {
+	return &Guard{known: known, report: report, table: Policies(), sessions: map[key]*session{}}
+}
+
+// Canary returns the token of a conversation, made at the first call: 128 random bits
+// or more. It belongs into the system prompt and nowhere else.
+func (g *Guard) Canary(agent abi.AgentID, id abi.SessionID) (string, error) {
+	if g == nil {
+		return "", nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.session(key{agent, id})
+	if s.canary == "" {
+		token := rand.Text()
+		m, err := redact.New([]redact.Value{{Name: CanaryName, Text: token}})
+		if err != nil {
+			return "", fmt.Errorf("canary: %w", err)
+		}
+		s.canary, s.matcher = token, m
+	}
+	return s.canary, nil
+}
+
+// session returns the session k, which exists from now on. g.mu is held.
+func (g *Guard) session(k key) *session {
+	s := g.sessions[k]
+	if s == nil {
+		g.evict()
+		s = &session{tails: map[Place]*redact.Tail{}}
+		g.sessions[k] = s
+	}
+	g.clock++
+	s.touched = g.clock
+	return s
+}
+
+// evict makes room for a session: the one that was used longest ago goes, of those that
+// are not compromised if there are any. g.mu is held.
+func (g *Guard) evict() {
+	if len(g.sessions) < maxSessions {
+		return
+	}
+	var oldest key
+	var victim *session
+	for k, s := range g.sessions {
+		if victim == nil || s.met == nil && victim.met != nil || (s.met == nil) == (victim.met == nil) && s.touched < victim.touched {
+			oldest, victim = k, s
+		}
+	}
+	delete(g.sessions, oldest)
+}
+
+// Check returns the Hit of the first value in texts, nil if they may pass. It is for
+// sinks that block; texts are what would be delivered to p.Recipient now, in order.
+func (g *Guard) Check(ctx context.Context, p Place, texts ...[]byte) error {
+	if g == nil {
+		return nil
+	}
+	known, canary, tail := g.look(p)
+	policy := g.table[p.Sink]
+	for _, m := range []*redact.Matcher{known, canary} {
+		for _, text := range texts {
+			if name := m.Find(text); name != "" {
+				return g.hit(ctx, Hit{Place: p, Secret: name, Form: m.Form(text), Action: policy.action(name)})
+			}
+		}
+	}
+	for _, text := range texts {
+		if name := g.join(tail, known, text); name != "" {
+			return g.hit(ctx, Hit{Place: p, Secret: name, Form: "pieces", Action: policy.action(name)})
+		}
+	}
+	return nil
+}
+
+// CheckJSON is Check of a document, and of its strings joined: a value may be spread
+// over them, and over those of several documents.
+func (g *Guard) CheckJSON(ctx context.Context, p Place, doc []byte) error {
+	if g == nil {
+		return nil
+	}
+	known, canary, _ := g.look(p)
+	for _, m := range []*redact.Matcher{known, canary} {
+		if name := m.Find(doc); name != "" {
+			return g.hit(ctx, Hit{Place: p, Secret: name, Form: m.Form(doc), Action: g.table[p.Sink].action(name)})
+		}
+	}
+	return g.Check(ctx, p, joinStrings(doc))
+}
+
+// joinStrings returns the strings of doc without anything between them.
+func joinStrings(doc []byte) []byte {
+	var out []byte
+	d := json.NewDecoder(strings.NewReader(string(doc)))
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return out
+		}
+		if s, ok := t.(string); ok {
+			out = append(out, s...)
+		}
+	}
+}
+
+// Clean returns text with values replaced, or the Hit of one that the sink blocks. It
+// is for sinks that replace.
+func (g *Guard) Clean(ctx context.Context, p Place, text string) (string, error) {
+	if g == nil || text == "" {
+		return text, nil
+	}
+	known, canary, tail := g.look(p)
+	policy := g.table[p.Sink]
+	for _, m := range []*redact.Matcher{known, canary} {
+		name := m.Find([]byte(text))
+		if name == "" {
+			continue
+		}
+		err := g.hit(ctx, Hit{Place: p, Secret: name, Form: m.Form([]byte(text)), Action: policy.action(name)})
+		if policy.action(name) != Replace {
+			return "", err
+		}
+		text = m.RedactString(text)
+	}
+	if name := g.join(tail, known, []byte(text)); name != "" {
+		err := g.hit(ctx, Hit{Place: p, Secret: name, Form: "pieces", Action: Block})
+		return "", err // what went before cannot be taken back
+	}
+	return text, nil
+}
+
+// CleanJSON is Clean of a document, which stays one.
+func (g *Guard) CleanJSON(ctx context.Context, p Place, doc []byte) ([]byte, error) {
+	if g == nil || len(doc) == 0 {
+		return doc, nil
+	}
+	known, canary, _ := g.look(p)
+	for _, m := range []*redact.Matcher{known, canary} {
+		name := m.Find(doc)
+		if name == "" {
+			continue
+		}
+		err := g.hit(ctx, Hit{Place: p, Secret: name, Form: m.Form(doc), Action: g.table[p.Sink].action(name)})
+		if g.table[p.Sink].action(name) != Replace {
+			return nil, err
+		}
+		if doc, err = m.RedactJSON(doc); err != nil {
+			return nil, err
+		}
+	}
+	return doc, nil
+}
+
+func (p Policy) action(name string) Action {
+	if name == CanaryName {
+		return cmp.Or(p.Canary, Block)
+	}
+	return cmp.Or(p.Secret, Block)
+}
+
+// look returns what is looked for at p, and the end of what went there before, nil
+// where nothing is kept.
+func (g *Guard) look(p Place) (known, canary *redact.Matcher, tail *redact.Tail) {
+	known = g.known()
+	if p.Session == "" {
+		return known, nil, nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.sessions[key{p.Agent, p.Session}]
+	if s == nil {
+		if p.Recipient == "" {
+			return known, nil, nil
+		}
+		s = g.session(key{p.Agent, p.Session})
+	}
+	if g.table[p.Sink].Canary != "" {
+		canary = s.matcher
+	}
+	if p.Recipient == "" || known == nil {
+		return known, canary, nil
+	}
+	p.Call = ""
+	if tail = s.tails[p]; tail == nil {
+		if len(s.tails) >= maxTails {
+			clear(s.tails) // pieces to ever new recipients are not joined
+		}
+		tail = new(redact.Tail)
+		s.tails[p] = tail
+	}
+	return known, canary, tail
+}
+
+func (g *Guard) join(t *redact.Tail, m *redact.Matcher, text []byte) string {
+	if t == nil {
+		return ""
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return t.Add(m, text)
+}
+
+// hit notes and reports h and returns it.
+func (g *Guard) hit(ctx context.Context, h Hit) error {
+	if h.Place.Session != "" && g.table[h.Place.Sink].Compromises {
+		g.mu.Lock()
+		if s := g.session(key{h.Place.Agent, h.Place.Session}); s.met == nil {
+			s.met = &h
+		}
+		g.mu.Unlock()
+	}
+	if g.report != nil {
+		g.report(ctx, h)
+	}
+	return h
+}
+
+// Compromised returns the hit that compromised a conversation, if one has.
+func (g *Guard) Compromised(agent abi.AgentID, id abi.SessionID) (Hit, bool) {
+	if g == nil {
+		return Hit{}, false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.sessions[key{agent, id}]
+	if s == nil || s.met == nil {
+		return Hit{}, false
+	}
+	return *s.met, true
+}
+
+// Clear takes the mark from a conversation, for its operator. It gets a new canary and
+// reports whether it was marked.
+func (g *Guard) Clear(agent abi.AgentID, id abi.SessionID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.sessions[key{agent, id}]
+	if s == nil || s.met == nil {
+		return false
+	}
+	delete(g.sessions, key{agent, id})
+	return true
+}
+
+// Marked returns the hits of the conversations that are compromised.
+func (g *Guard) Marked() []Hit {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out []Hit
+	for _, s := range g.sessions {
+		if s.met != nil {
+			out = append(out, *s.met)
+		}
+	}
+	slices.SortFunc(out, func(a, b Hit) int {
+		return cmp.Or(cmp.Compare(a.Place.Agent, b.Place.Agent), cmp.Compare(a.Place.Session, b.Place.Session))
+	})
+	return out
+}
+
+// Redact returns text with known secrets replaced, for what is shown or stored outside
+// of a conversation: logs, audit records, cards. It reports nothing, because reports end
+// there.
+func (g *Guard) Redact(text string) string {
+	if g == nil {
+		return text
+	}
+	return g.known().RedactString(text)
+}
+
+// RedactJSON is Redact of a document, which stays one; an error if it cannot be shown.
+func (g *Guard) RedactJSON(doc []byte) ([]byte, error) {
+	if g == nil {
+		return doc, nil
+	}
+	return g.known().RedactJSON(doc)
+}
+
+// Find returns the name of a known secret, or CanaryName for the canary of any
+// conversation, that text holds, "" if none: what a memory refuses.
+func (g *Guard) Find(text string) string {
+	if g == nil {
+		return ""
+	}
+	if name := g.known().Find([]byte(text)); name != "" {
+		return name
+	}
+	g.mu.Lock()
+	var canaries []*redact.Matcher
+	for _, s := range g.sessions {
+		if s.matcher != nil {
+			canaries = append(canaries, s.matcher)
+		}
+	}
+	g.mu.Unlock()
+	for _, m := range canaries {
+		if name := m.Find([]byte(text)); name != "" {
+			return name
+		}
+	}
+	return ""
+}
