@@ -75,8 +75,8 @@ type Exceeded struct {
 
 // Error implements error.
 func (e *Exceeded) Error() string {
-	return fmt.Sprintf("budget of agent %q: %d %s asked, %d of %d left in this %s; it resets at %s",
-		string(e.Agent), e.Asked, e.Resource, e.Left, e.Max, e.Window, e.Resets.Format(time.RFC3339))
+	return fmt.Sprintf("the budget of %s of agent %q is used up: %d needed, %d of %d left in this %s; it resets at %s",
+		e.Resource, string(e.Agent), e.Asked, e.Left, e.Max, e.Window, e.Resets.Format(time.RFC3339))
 }
 
 // Errors of a wrong use.

@@ -231,6 +231,7 @@ type Usage struct {
 	Resource Resource  `json:"resource"`
 	Window   Window    `json:"window"`
 	Start    time.Time `json:"start"`
+	Resets   time.Time `json:"resets"`
 	Settled  int64     `json:"settled"`
 	Reserved int64     `json:"reserved"`
 	Max      int64     `json:"max"` // -1: no limit
@@ -245,7 +246,7 @@ func (l *Ledger) Usage(ctx context.Context, agent abi.AgentID) ([]Usage, error) 
 	var out []Usage
 	for _, r := range Resources() {
 		for _, w := range []Window{Hour, Day} {
-			u := Usage{Resource: r, Window: w, Start: w.start(now), Max: -1}
+			u := Usage{Resource: r, Window: w, Start: w.start(now), Resets: w.next(w.start(now)), Max: -1}
 			for _, x := range limits {
 				if x.Resource == r && x.Window == w {
 					u.Max = x.Max

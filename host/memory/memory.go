@@ -8,6 +8,7 @@ package memory
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -84,6 +85,12 @@ type Row struct {
 	At     time.Time   `json:"at"`
 }
 
+// Digest identifies what a row says and how it is trusted: whoever promotes a row
+// names by it what they saw.
+func (r Row) Digest() abi.Digest {
+	return abi.DigestOf(fmt.Appendf(nil, "glovebox/memory-row/v1\n%d %s %q %q", r.ID, r.Kind, r.Label.String(), r.Text))
+}
+
 // Query asks for rows.
 type Query struct {
 	Agent    abi.AgentID
@@ -109,6 +116,8 @@ var (
 	ErrTooLarge = errors.New("memory: the text is too large")
 	ErrFull     = errors.New("memory: the agent's memory is full")
 	ErrNoRow    = errors.New("memory: there is no such row")
+	ErrChanged  = errors.New("memory: the row is not the one that was shown")
+	ErrNoSearch = errors.New("this build has no full-text search: build it with \"make build\" or -tags sqlite_fts5")
 )
 
 // Guard finds known secrets and canaries in any form; the host's redactor is one.

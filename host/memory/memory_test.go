@@ -159,15 +159,67 @@ func TestLabelsOnlyFall(t *testing.T) {
 	if err != nil || len(rows) != 1 || rows[0].Label.Integrity != label.Tainted || rows[0].Kind != KindExternal {
 		t.Fatalf("%+v, %v", rows, err)
 	}
-	if err := s.Promote(ctx, "b", rows[0].ID); !errors.Is(err, ErrNoRow) {
+	if rows[0].ID != id {
+		t.Errorf("an update renamed row %d to %d", id, rows[0].ID)
+	}
+	if err := s.Promote(ctx, "b", id, rows[0].Digest()); !errors.Is(err, ErrNoRow) {
 		t.Errorf("another agent's row was promoted: %v", err)
 	}
-	if err := s.Promote(ctx, "a", rows[0].ID); err != nil {
+	if _, err := s.Update(ctx, id, fact("alpha rewritten after it was shown", &tainted)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Promote(ctx, "a", id, rows[0].Digest()); !errors.Is(err, ErrChanged) {
+		t.Errorf("a row that nobody saw was promoted: %v", err)
+	}
+	now, err := s.Get(ctx, "a", id)
+	if err != nil || now.Label.Integrity != label.Tainted {
+		t.Fatalf("%+v, %v", now, err)
+	}
+	if err := s.Promote(ctx, "a", id, now.Digest()); err != nil {
 		t.Fatal(err)
 	}
 	rows, err = s.Recall(ctx, Query{Agent: "a", Text: "alpha", K: 4, Reader: label.OwnerPrincipal, Context: trusted})
 	if err != nil || len(rows) != 1 || rows[0].Label.Integrity != label.Owner {
 		t.Errorf("after the operator's word: %+v, %v", rows, err)
+	}
+}
+
+// TestForgetLeavesNothing looks for a deleted row in the index as well.
+func TestForgetLeavesNothing(t *testing.T) {
+	t.Parallel()
+	ctx, s := context.Background(), open(t, secrets{})
+	var ids []ID
+	for _, l := range []label.Label{trusted, tainted} {
+		id, _, err := s.Write(ctx, fact("the quokka is in the garden", &l))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	if rows, err := s.Find(ctx, "a", "quokka", 5); err != nil || len(rows) != 2 {
+		t.Fatalf("%+v, %v", rows, err)
+	}
+	for _, id := range ids {
+		if err := s.Delete(ctx, "b", id); !errors.Is(err, ErrNoRow) {
+			t.Errorf("another agent's row was deleted: %v", err)
+		}
+		if err := s.Delete(ctx, "a", id); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.Get(ctx, "a", id); !errors.Is(err, ErrNoRow) {
+			t.Errorf("row %d is still there: %v", id, err)
+		}
+	}
+	var words int
+	for i := range 3 {
+		var n int
+		if err := s.db.Read.QueryRowContext(ctx, fmt.Sprintf(`SELECT count(*) FROM words%d WHERE words%d MATCH 'quokka'`, i, i)).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		words += n
+	}
+	if rows, err := s.List(ctx, "a", 0, 10); err != nil || len(rows) != 0 || words != 0 {
+		t.Errorf("%d rows, %d words in the index, %v", len(rows), words, err)
 	}
 }
 

@@ -39,7 +39,7 @@ type Store struct {
 func Open(ctx context.Context, path string, guard Guard, now func() time.Time) (*Store, error) {
 	db, err := sqlitex.Open(ctx, path, migrations)
 	if err != nil && strings.Contains(err.Error(), "no such module: fts5") {
-		return nil, fmt.Errorf("open memory: this build has no full-text search: build it with \"make build\" or -tags sqlite_fts5: %w", err)
+		return nil, fmt.Errorf("open memory: %w (%w)", ErrNoSearch, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open memory: %w", err)
@@ -75,13 +75,14 @@ func (s *Store) Write(ctx context.Context, w Write) (ID, Verdict, error) {
 	return id, verdict, nil
 }
 
+// insert writes a row, under its own ID if it has one already.
 func (s *Store) insert(ctx context.Context, tx *sql.Tx, agent abi.AgentID, r Row) (ID, error) {
 	l, err := json.Marshal(r.Label)
 	if err != nil {
 		return 0, err
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO row (agent, kind, text, label, tier, origin, turn, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		agent, r.Kind, r.Text, string(l), int(r.Label.Integrity), r.Origin, r.Turn, r.At.UnixNano())
+	res, err := tx.ExecContext(ctx, `INSERT INTO row (id, agent, kind, text, label, tier, origin, turn, at) VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.ID, agent, r.Kind, r.Text, string(l), int(r.Label.Integrity), r.Origin, r.Turn, r.At.UnixNano())
 	if err != nil {
 		return 0, err
 	}
@@ -187,27 +188,13 @@ func (s *Store) Update(ctx context.Context, id ID, w Write) (Verdict, error) {
 		if l = l.Join(old.Label); l.Integrity < label.Owner {
 			verdict, kind = Downgraded, KindExternal
 		}
-		_, err = s.insert(ctx, tx, w.Agent, Row{Kind: kind, Text: w.Text, Label: l, Origin: w.Origin, Turn: w.Turn && verdict == Stored, At: s.now()})
+		_, err = s.insert(ctx, tx, w.Agent, Row{ID: id, Kind: kind, Text: w.Text, Label: l, Origin: w.Origin, Turn: w.Turn && verdict == Stored, At: s.now()})
 		return err
 	})
 	if err != nil {
 		return Blocked, err
 	}
 	return verdict, nil
-}
-
-// Promote gives one row the owner's trust: the operator's explicit word, after seeing
-// it in full. Nothing that an agent can reach calls it.
-func (s *Store) Promote(ctx context.Context, agent abi.AgentID, id ID) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
-		r, err := s.take(ctx, tx, agent, id)
-		if err != nil {
-			return err
-		}
-		r.Label.Integrity, r.Kind = label.Owner, KindFact
-		_, err = s.insert(ctx, tx, agent, r)
-		return err
-	})
 }
 
 // Delete forgets one row of agent: irreversible.
