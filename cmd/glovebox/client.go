@@ -28,9 +28,10 @@ type doer interface {
 
 // client talks to the daemon of one state folder.
 type client struct {
-	http  doer
-	base  string
-	token string
+	http    doer
+	base    string
+	token   string
+	approve string // answers approvals; the other token cannot
 }
 
 func unreachable(err error) error {
@@ -50,6 +51,13 @@ func (a *app) connect() (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Only a daemon that runs may learn the token: of one that was killed the address
+	// stays, and another user's program may listen there by now.
+	if running, err := state.Locked(); err != nil {
+		return nil, err
+	} else if !running {
+		return nil, unreachable(fmt.Errorf("none runs on %s", dir))
+	}
 	address, err := config.ReadOwned(state.AddressFile(), 1024)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, unreachable(fmt.Errorf("none runs on %s", dir))
@@ -61,12 +69,16 @@ func (a *app) connect() (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the token: %w", err)
 	}
+	approve, err := config.ReadOwned(state.ApprovalTokenFile(), 1024)
+	if err != nil {
+		return nil, fmt.Errorf("read the token for approvals: %w", err)
+	}
 	base := strings.TrimSpace(string(address))
 	httpClient, err := broker.LoopbackClient(strings.TrimPrefix(base, "http://"))
 	if err != nil {
 		return nil, fmt.Errorf("find the daemon: %w", err)
 	}
-	return &client{http: httpClient, base: base, token: strings.TrimSpace(string(token))}, nil
+	return &client{http: httpClient, base: base, token: strings.TrimSpace(string(token)), approve: strings.TrimSpace(string(approve))}, nil
 }
 
 func (c *client) send(ctx context.Context, method, path, accept string, body any) (*http.Response, error) {
@@ -81,7 +93,11 @@ func (c *client) send(ctx context.Context, method, path, accept string, body any
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
-	req.Header.Set("Authorization", "Bearer "+c.token)
+	token := c.token
+	if method != http.MethodGet && (strings.HasPrefix(path, "/api/approvals/") || strings.HasPrefix(path, "/api/endorsements/")) {
+		token = c.approve
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Accept", accept)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")

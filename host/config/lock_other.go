@@ -12,6 +12,11 @@ func (s *State) Lock() (release func() error, err error) {
 	return nil, errors.New("lock state folder: not supported on this system")
 }
 
+// Locked fails for the same reason.
+func (s *State) Locked() (bool, error) {
+	return false, errors.New("look at the lock of the state folder: not supported on this system")
+}
+
 func owned(string, fs.FileInfo) error {
 	return errors.New("owner of the state folder cannot be checked on this system")
 }

@@ -159,6 +159,34 @@ func TestSecondDaemonIsLockedOut(t *testing.T) {
 	_ = release()
 }
 
+// TestAddressOfADeadDaemon: what a daemon that was killed published counts no more.
+func TestAddressOfADeadDaemon(t *testing.T) {
+	t.Parallel()
+	s := state(t)
+	if held, err := s.Locked(); held || err != nil {
+		t.Errorf("before the first daemon: %v, %v", held, err)
+	}
+	if err := s.Publish(Info{Address: "http://127.0.0.1:1"}); err != nil {
+		t.Fatal(err)
+	}
+	release, err := s.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(s.AddressFile()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the next daemon left the address of a dead one: %v", err)
+	}
+	if held, err := s.Locked(); !held || err != nil {
+		t.Errorf("while a daemon runs: %v, %v", held, err)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	if held, err := s.Locked(); held || err != nil {
+		t.Errorf("after it: %v, %v", held, err)
+	}
+}
+
 func TestTokenAndKeysStayTheSame(t *testing.T) {
 	t.Parallel()
 	s := state(t)
