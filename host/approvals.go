@@ -1,48 +1,44 @@
 package host
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/admin"
 	"github.com/glovebox-dev/glovebox/host/agent"
+	"github.com/glovebox-dev/glovebox/host/approval"
 	"github.com/glovebox-dev/glovebox/host/audit"
+	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/host/policy"
 )
 
-// Limits of what waits for a person.
-const (
-	maxPending   = 100
-	approvalTime = 5 * time.Minute
-)
-
-// The principals of this daemon. Who speaks in a chat is never who approves: both
-// hold the token, but an approval is a request of its own, made by a person who was
+// The principals of this daemon. Who speaks in a chat is never who approves: an
+// approval is a request of its own, with a token of its own, made by a person who was
 // shown the exact call.
 const (
 	principalChat     policy.Principal = "owner:api"
 	principalApprover policy.Principal = "operator:api"
 )
 
-// approvals keeps the calls that wait for a person, in memory: a restart denies them
-// all. Each is answered once and for exactly the call that was shown.
-type approvals struct {
-	record agent.Recorder
+// surfaceAPI is the name of the API, and of the command line behind it, as a surface.
+const surfaceAPI = "api"
 
-	mu      sync.Mutex // guards pending, done and watch
+// approvals is the desk where people answer: calls, which are kept by the store and
+// survive a restart, and the questions of skills, which end with the skill.
+type approvals struct {
+	store  *approval.Store
+	record agent.Recorder
+	limit  time.Duration
+
+	mu      sync.Mutex // guards what follows
 	pending map[string]*waiting
-	done    map[string]time.Time               // answered or expired, for a clear "already decided"
+	done    map[string]time.Time               // answered questions, for a clear "already decided"
 	watch   map[conversation]func(admin.Event) // who is told at once
 }
 
@@ -51,16 +47,15 @@ type conversation struct {
 	session abi.SessionID
 }
 
-type waiting struct {
-	show   admin.Approval
-	of     conversation
-	entry  audit.Entry         // what the decision is recorded as
-	check  func(string) error  // of the text of an answer; nil admits none
-	answer chan admin.Decision // buffered: the answer never waits
-}
-
-func newApprovals(record agent.Recorder) *approvals {
-	return &approvals{record: record, pending: map[string]*waiting{}, done: map[string]time.Time{}, watch: map[conversation]func(admin.Event){}}
+// openApprovals opens the desk over the database at path.
+func openApprovals(ctx context.Context, path string, record agent.Recorder, limit time.Duration, redact func(string) string) (*approvals, error) {
+	a := &approvals{record: record, limit: limit, pending: map[string]*waiting{}, done: map[string]time.Time{}, watch: map[conversation]func(admin.Event){}}
+	var err error
+	a.store, err = approval.Open(ctx, approval.Config{
+		Path: path, Record: approvalLog{record}, Approvers: []policy.Principal{principalApprover},
+		Surfaces: []approval.Surface{apiSurface{a}}, Redact: redact,
+	})
+	return a, err
 }
 
 // follow has emit told of the approvals of one conversation until the returned
@@ -76,144 +71,193 @@ func (a *approvals) follow(c conversation, emit func(admin.Event)) (stop func())
 	}
 }
 
-var _ agent.Approver = (*approvals)(nil)
+// apiSurface is the API as a surface: whoever holds the approval token sees the cards.
+type apiSurface struct{ desk *approvals }
+
+var _ approval.Surface = apiSurface{}
+
+// Name implements approval.Surface.
+func (apiSurface) Name() string { return surfaceAPI }
+
+// Show implements approval.Surface: the list is there for whoever asks, and who
+// follows the conversation is told at once.
+func (s apiSurface) Show(_ context.Context, c approval.Card) error {
+	s.desk.mu.Lock()
+	emit := s.desk.watch[conversation{c.Agent, c.Session}]
+	s.desk.mu.Unlock()
+	if emit != nil {
+		emit(admin.Event{Name: "approval", Data: viewOf(c)})
+	}
+	return nil
+}
+
+// Settled implements approval.Surface: the list shows it.
+func (apiSurface) Settled(approval.Outcome) {}
+
+// approvalLog writes the steps of approvals to the audit log.
+type approvalLog struct{ to agent.Recorder }
+
+var _ approval.Recorder = approvalLog{}
+
+// Record implements approval.Recorder.
+func (l approvalLog) Record(ctx context.Context, e approval.Event) error {
+	q := e.Request
+	tool := ""
+	if q.Tool != (abi.ToolRef{}) {
+		tool = q.Tool.String()
+	}
+	_, err := l.to.Append(ctx, audit.Entry{
+		Event: audit.Event(e.Name), Actor: string(e.Actor), Agent: q.Agent, Session: q.Session, Call: q.Call, Tool: tool, ToolDigest: q.Pin,
+		Args: q.Args, Verdict: e.Verdict, Rule: string(q.Rule), Approval: string(e.ID), Outcome: e.Outcome, Detail: e.Detail, Durable: true,
+	})
+	return err
+}
+
+var (
+	_ agent.Approver = (*approvals)(nil)
+	_ agent.Claimer  = (*approvals)(nil)
+)
 
 // Approve implements agent.Approver: it waits for an answer, for ctx, or for the
-// time limit; everything but a person's yes refuses.
+// expiry; everything but a person's yes refuses.
 func (a *approvals) Approve(ctx context.Context, ask agent.Ask) (policy.Approval, error) {
-	expires := time.Now().Add(approvalTime)
-	if !ask.Expires.IsZero() && ask.Expires.Before(expires) {
-		expires = ask.Expires
-	}
-	ctx, cancel := context.WithDeadline(ctx, expires)
-	defer cancel()
-	id := newID()
-	w := &waiting{
-		of: conversation{ask.Agent, ask.Session}, answer: make(chan admin.Decision, 1),
-		show: admin.Approval{
-			ID: id, Kind: "call", Agent: string(ask.Agent), Session: string(ask.Session), Tool: ask.Tool,
-			Class: ask.Class.String(), Arguments: ask.Args, Question: ask.Why, Expires: expires.UTC(),
-		},
-		entry: audit.Entry{
-			Event: "approval.decided", Actor: string(principalApprover), Agent: ask.Agent, Session: ask.Session, Call: ask.Call,
-			Tool: ask.Tool, Args: ask.Args, Rule: string(ask.Rule), Approval: id, Durable: true,
-		},
-	}
-	d, err := a.wait(ctx, w)
+	ref, err := abi.ParseToolRef(ask.Tool)
 	if err != nil {
 		return policy.Approval{}, err
 	}
-	return policy.Approval{ID: id, Binding: ask.Binding, By: principalApprover, Granted: d.Decision == admin.Approve, Expires: ask.Expires}, nil
+	return a.store.Ask(ctx, approval.Request{
+		Agent: ask.Agent, Session: ask.Session, Call: ask.Call, Requester: ask.Requester, Tool: ref, Pin: ask.Pin, Effect: ask.Effect,
+		Rule: ask.Rule, Why: ask.Why, Context: ask.Context, Args: ask.Args, Roles: ask.Roles,
+		Findings: ask.Judgement.Findings, Flows: ask.Judgement.Flows, Links: ask.Judgement.Links,
+		Subject: ask.Subject, Binding: ask.Binding, Expires: ask.Expires,
+	})
 }
 
-// wait shows w to whoever follows the conversation and returns the person's decision.
-func (a *approvals) wait(ctx context.Context, w *waiting) (admin.Decision, error) {
-	emit, err := a.add(w)
-	if err != nil {
-		return admin.Decision{}, err
-	}
-	defer a.remove(w.show.ID)
-	if emit != nil {
-		emit(admin.Event{Name: "approval", Data: w.show})
-	}
-	select {
-	case d := <-w.answer:
-		return d, nil
-	case <-ctx.Done():
-		return admin.Decision{}, fmt.Errorf("nobody answered %s: %w", w.show.ID, ctx.Err())
-	}
+// Claim implements agent.Claimer.
+func (a *approvals) Claim(ctx context.Context, p policy.Approval) error { return a.store.Claim(ctx, p) }
+
+// Settle implements agent.Claimer.
+func (a *approvals) Settle(ctx context.Context, id, outcome string) error {
+	return a.store.Settle(ctx, approval.ID(id), outcome)
 }
 
-func (a *approvals) add(w *waiting) (emit func(admin.Event), err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.pending) >= maxPending {
-		return nil, fmt.Errorf("%d calls wait for an answer already", maxPending)
-	}
-	a.pending[w.show.ID] = w
-	return a.watch[w.of], nil
-}
-
-func (a *approvals) remove(id string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.pending, id)
-	a.done[id] = time.Now()
-	for old, at := range a.done {
-		if time.Since(at) > time.Hour {
-			delete(a.done, old)
-		}
-	}
-}
-
-// Decide answers a pending approval. The decision is on record before the call that
-// waits for it learns of it; if it cannot be recorded, the call is not approved.
+// Decide answers a pending call or question, for who holds the approval token.
 func (a *approvals) Decide(ctx context.Context, id string, d admin.Decision) error {
-	w, err := a.take(id, d)
-	if err != nil {
+	if err := a.answer(ctx, id, d); !errors.Is(err, errNoQuestion) {
 		return err
 	}
-	e := w.entry
-	e.Verdict = d.Decision
-	if _, err := a.record.Append(ctx, e); err != nil {
-		w.answer <- admin.Decision{Decision: admin.Deny}
-		return fmt.Errorf("record the decision: %w", err)
+	by := approval.Approver{Principal: principalApprover, Surface: surfaceAPI}
+	switch {
+	case d.Answer != "" && d.Decision != admin.Deny:
+		return admin.NewError(http.StatusBadRequest, "a call is approved or denied; it takes no answer", "approval/answer", "")
+	case d.Decision == admin.Endorse:
+		return approvalProblem(a.store.Endorse(ctx, by, approval.ID(id), approval.Value{Argument: d.Argument, Text: d.Value, Scope: approval.Scope(d.For)}))
 	}
-	w.answer <- d
-	return nil
+	return approvalProblem(a.store.Decide(ctx, by, approval.ID(id), d.Decision == admin.Approve))
 }
 
-// take removes the approval: of two racing answers one wins.
-func (a *approvals) take(id string, d admin.Decision) (*waiting, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	w, ok := a.pending[id]
-	if !ok {
-		if _, decided := a.done[id]; decided {
-			return nil, admin.NewError(http.StatusConflict, fmt.Sprintf("approval %q has been decided or has expired", id), "approval/decided", "")
+// Revoke ends an endorsement.
+func (a *approvals) Revoke(ctx context.Context, id string) error {
+	return approvalProblem(a.store.Revoke(ctx, approval.Approver{Principal: principalApprover, Surface: surfaceAPI}, approval.ID(id)))
+}
+
+// approvalProblem tells a client what an error of the store means.
+func approvalProblem(err error) error {
+	var decided *approval.DecidedError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &decided):
+		return admin.NewError(http.StatusConflict, err.Error(), "approval/decided", "")
+	case errors.Is(err, approval.ErrUnknown):
+		return admin.NewError(http.StatusNotFound, "no such approval waits for an answer", "approval/unknown", "list what waits with \"glovebox approval list\"")
+	case errors.Is(err, approval.ErrNotHeld):
+		return admin.NewError(http.StatusConflict, err.Error(), "approval/endorsement", "list what holds with \"glovebox approval endorsements\"")
+	case errors.Is(err, approval.ErrNotApprover):
+		return admin.NewError(http.StatusForbidden, err.Error(), "approval/approver", "")
+	case errors.Is(err, approval.ErrScope), errors.Is(err, approval.ErrNoValue), errors.Is(err, approval.ErrWhich):
+		return admin.NewError(http.StatusBadRequest, err.Error(), "approval/endorse", "see the card with \"glovebox approval show ID\"")
+	case errors.Is(err, approval.ErrClosed):
+		return admin.NewError(http.StatusServiceUnavailable, err.Error(), "approval/closed", "")
+	}
+	return err
+}
+
+// List returns what waits, the oldest first, and after it the last asks that were
+// decided, if past is not zero.
+func (a *approvals) List(ctx context.Context, past int) ([]admin.Approval, error) {
+	cards, err := a.store.Waiting(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if past > 0 {
+		history, err := a.store.History(ctx, past)
+		if err != nil {
+			return nil, err
 		}
-		return nil, admin.NewError(http.StatusNotFound, fmt.Sprintf("no approval %q waits for an answer", id), "approval/unknown", "list what waits with \"glovebox approve\"")
-	}
-	if d.Decision == admin.Approve {
-		if err := w.fits(d.Answer); err != nil {
-			return nil, admin.NewError(http.StatusBadRequest, err.Error(), "approval/answer", "")
+		for _, c := range history {
+			if c.State != approval.Pending {
+				cards = append(cards, c)
+			}
 		}
 	}
-	delete(a.pending, id)
-	a.done[id] = time.Now()
-	return w, nil
+	list := make([]admin.Approval, 0, len(cards))
+	for _, c := range cards {
+		list = append(list, viewOf(c))
+	}
+	return append(list, a.questions()...), nil
 }
 
-// fits reports whether text can be the answer: a call takes none.
-func (w *waiting) fits(text string) error {
-	if w.check != nil {
-		return w.check(text)
+// Get returns one call or question.
+func (a *approvals) Get(ctx context.Context, id string) (admin.Approval, error) {
+	for _, q := range a.questions() {
+		if q.ID == id {
+			return q, nil
+		}
 	}
-	if text != "" {
-		return errors.New("a call is approved or denied; it takes no answer")
+	c, err := a.store.Show(ctx, approval.ID(id))
+	if err != nil {
+		return admin.Approval{}, approvalProblem(err)
 	}
-	return nil
+	return viewOf(c), nil
 }
 
-// List returns what waits, the oldest first.
-func (a *approvals) List() []admin.Approval {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	list := make([]admin.Approval, 0, len(a.pending))
-	for _, w := range a.pending {
-		list = append(list, w.show)
+// viewOf shows a card through the API.
+func viewOf(c approval.Card) admin.Approval {
+	v := admin.Approval{
+		ID: string(c.ID), Kind: "call", Agent: string(c.Agent), Session: string(c.Session), Tool: c.Tool, Class: c.Class,
+		Question: c.Why, Expires: c.Expires, Card: &c,
 	}
-	slices.SortFunc(list, func(x, y admin.Approval) int {
-		return cmp.Or(x.Expires.Compare(y.Expires), strings.Compare(x.ID, y.ID))
-	})
-	return list
+	if len(c.Arguments) > 0 {
+		v.Arguments = c.Arguments
+	}
+	return v
 }
 
-// newID returns 80 random bits in 16 lower-case letters and digits.
-func newID() string {
-	var b [10]byte
-	_, _ = rand.Read(b[:])
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
+// rulesOf are the operator's rules as the door takes them.
+func rulesOf(c config.Approvals) agent.Rules {
+	rules := make(approval.Rules, 0, len(c.Rules))
+	for _, r := range c.Rules {
+		rules = append(rules, approval.Rule{Tool: string(r.Tool), Agent: abi.AgentID(r.Agent), Action: approval.Action(r.Action)})
+	}
+	return rules.Apply
+}
+
+// idleRules lists the rules that match no tool of the list: a typing error in one
+// would leave a call less strict than was meant.
+func idleRules(c config.Approvals, tools []abi.ToolRef) []string {
+	var idle []string
+	for i, r := range c.Rules {
+		rule := approval.Rule{Tool: string(r.Tool)}
+		matches := false
+		for _, t := range tools {
+			matches = matches || rule.Matches("", t)
+		}
+		if !matches {
+			idle = append(idle, fmt.Sprintf("approvals.rules[%d] matches no installed tool: %s", i, r.Tool))
+		}
+	}
+	return idle
 }
 
 // rawJSON makes hostile text fit for a JSON document.

@@ -3,7 +3,9 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,7 +50,7 @@ func TestDestructiveCallWaitsForAPerson(t *testing.T) {
 			}()
 			var ask admin.Approval
 			eventually(t, "an approval waits", func() bool {
-				list, err := f.Approvals(t.Context())
+				list, err := f.Approvals(t.Context(), 0)
 				if err != nil || len(list) == 0 {
 					return false
 				}
@@ -103,7 +105,7 @@ func TestApprovalIsForOneExactCall(t *testing.T) {
 	go func() {
 		for _, a := range answers {
 			for {
-				list := f.approvals.List()
+				list, _ := f.approvals.List(t.Context(), 0)
 				if len(list) == 1 && f.approvals.Decide(context.WithoutCancel(t.Context()), list[0].ID, admin.Decision{Decision: a}) == nil {
 					break
 				}
@@ -132,36 +134,81 @@ func (r failing) Append(_ context.Context, e audit.Entry) (audit.Record, error) 
 	return audit.Record{Seq: 1}, nil
 }
 
-func TestApprovalThatCannotBeRecordedIsRefused(t *testing.T) {
-	t.Parallel()
-	a := newApprovals(failing{})
-	got := make(chan policy.Approval, 1)
-	go func() {
-		p, _ := a.Approve(t.Context(), agent.Ask{Agent: "main", Session: "s", Tool: "x.y"})
-		got <- p
-	}()
-	eventually(t, "it waits", func() bool { return len(a.List()) == 1 })
-	if err := a.Decide(t.Context(), a.List()[0].ID, admin.Decision{Decision: admin.Approve}); !errors.Is(err, errTest) {
-		t.Errorf("decide: %v", err)
+// newDesk opens a desk over a file of its own.
+func newDesk(t *testing.T, record agent.Recorder) *approvals {
+	t.Helper()
+	a, err := openApprovals(t.Context(), filepath.Join(t.TempDir(), "approvals.db"), record, 5*time.Minute, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if p := <-got; p.Granted {
-		t.Errorf("granted without a record: %+v", p)
+	t.Cleanup(func() {
+		if err := a.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return a
+}
+
+// anAsk is one that nothing in the gate would make, but that the desk takes.
+func anAsk(expires time.Time) agent.Ask {
+	return agent.Ask{
+		Agent: "main", Session: "s", Requester: principalChat, Tool: "x.y", Args: []byte(`{}`),
+		Subject: policy.Binding{1}, Binding: policy.Binding{2}, Expires: expires,
 	}
 }
 
-func TestApprovalsEndWithTheirTimeAndTheirCaller(t *testing.T) {
+func (a *approvals) waits(t *testing.T, n int) []admin.Approval {
+	t.Helper()
+	var list []admin.Approval
+	eventually(t, fmt.Sprintf("%d wait", n), func() bool {
+		var err error
+		if list, err = a.List(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		return len(list) == n
+	})
+	return list
+}
+
+func TestApprovalThatCannotBeRecordedIsRefused(t *testing.T) {
 	t.Parallel()
-	a := newApprovals(failing{only: "nothing"})
+	a := newDesk(t, failing{only: "approval.decided"})
+	ctx, cancel := context.WithCancel(t.Context())
+	got := make(chan policy.Approval, 1)
+	go func() {
+		p, _ := a.Approve(ctx, anAsk(time.Now().Add(time.Minute)))
+		got <- p
+	}()
+	id := a.waits(t, 1)[0].ID
+	if err := a.Decide(t.Context(), id, admin.Decision{Decision: admin.Approve}); !errors.Is(err, errTest) {
+		t.Errorf("decide: %v", err)
+	}
+	cancel()
+	if p := <-got; p.Granted {
+		t.Errorf("granted without a record: %+v", p)
+	}
+	if p, err := newDesk(t, failing{}).Approve(t.Context(), anAsk(time.Now().Add(time.Minute))); p.Granted || !errors.Is(err, errTest) {
+		t.Errorf("asked without a record: %+v, %v", p, err)
+	}
+}
+
+// What is answered in time after the caller went away lets the same call through when
+// it is made again; what is not answered in time is denied.
+func TestApprovalsEndWithTheirTime(t *testing.T) {
+	t.Parallel()
+	a := newDesk(t, failing{only: "nothing"})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if p, err := a.Approve(ctx, agent.Ask{Tool: "x.y"}); err == nil || p.Granted {
+	if p, err := a.Approve(ctx, anAsk(time.Now().Add(time.Minute))); err == nil || p.Granted {
 		t.Errorf("a caller that is gone: %+v, error %v", p, err)
 	}
-	if p, err := a.Approve(t.Context(), agent.Ask{Tool: "x.y", Expires: time.Now().Add(10 * time.Millisecond)}); !errors.Is(err, context.DeadlineExceeded) || p.Granted {
+	late := anAsk(time.Now().Add(30 * time.Millisecond))
+	late.Subject = policy.Binding{3}
+	if p, err := a.Approve(t.Context(), late); err == nil || p.Granted {
 		t.Errorf("an ask that expires: %+v, error %v", p, err)
 	}
-	if n := len(a.List()); n != 0 {
-		t.Errorf("%d asks are left", n)
+	for _, left := range a.waits(t, 0) {
+		t.Errorf("left: %+v", left)
 	}
 	if err := a.Decide(t.Context(), "nosuchid", admin.Decision{Decision: admin.Approve}); status(err) != http.StatusNotFound {
 		t.Errorf("unknown id: %v", err)
@@ -171,8 +218,8 @@ func TestApprovalsEndWithTheirTimeAndTheirCaller(t *testing.T) {
 // TestOfTwoAnswersOneWins answers twice before the call that waits has moved.
 func TestOfTwoAnswersOneWins(t *testing.T) {
 	t.Parallel()
-	a := newApprovals(failing{only: "nothing"})
-	a.pending["x"] = &waiting{answer: make(chan admin.Decision, 2)}
+	a := newDesk(t, failing{only: "nothing"})
+	a.pending["x"] = &waiting{answer: make(chan admin.Decision, 2), check: func(string) error { return nil }}
 	var won, lost atomic.Int32
 	var wg sync.WaitGroup
 	for _, d := range []string{admin.Deny, admin.Approve} {
@@ -191,17 +238,17 @@ func TestOfTwoAnswersOneWins(t *testing.T) {
 	}
 }
 
-func TestApprovalsAreBounded(t *testing.T) {
+func TestQuestionsAreBounded(t *testing.T) {
 	t.Parallel()
-	a := newApprovals(failing{only: "nothing"})
+	a := newDesk(t, failing{only: "nothing"})
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for range maxPending {
-		wg.Go(func() { _, _ = a.Approve(ctx, agent.Ask{Tool: "x.y"}) })
+		wg.Go(func() { _, _ = a.Ask(ctx, abi.Caller{Skill: "x", Tool: "y"}, abi.AskRequest{Question: "q"}) })
 	}
-	eventually(t, "all wait", func() bool { return len(a.List()) == maxPending })
-	if _, err := a.Approve(t.Context(), agent.Ask{Tool: "x.y"}); err == nil || !strings.Contains(err.Error(), "wait") {
-		t.Errorf("one more than %d: %v", maxPending, err)
+	a.waits(t, maxPending)
+	if _, err := a.Ask(t.Context(), abi.Caller{Skill: "x", Tool: "y"}, abi.AskRequest{Question: "q"}); err == nil {
+		t.Errorf("one more than %d was asked", maxPending)
 	}
 	cancel()
 	wg.Wait()
@@ -227,7 +274,7 @@ func TestQuestionsOfSkills(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := newApprovals(failing{only: "nothing"})
+			a := newDesk(t, failing{only: "nothing"})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			got := make(chan abi.AskResult, 1)
@@ -236,8 +283,8 @@ func TestQuestionsOfSkills(t *testing.T) {
 				got <- r
 			}()
 			if c.d.Decision != "" {
-				eventually(t, "it waits", func() bool { return len(a.List()) == 1 })
-				if err := a.Decide(t.Context(), a.List()[0].ID, c.d); (err != nil) != c.refused {
+				eventually(t, "it waits", func() bool { return len(a.questions()) == 1 })
+				if err := a.Decide(t.Context(), a.questions()[0].ID, c.d); (err != nil) != c.refused {
 					t.Fatalf("decide: %v", err)
 				}
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/admin"
 	"github.com/glovebox-dev/glovebox/host/agent"
+	"github.com/glovebox-dev/glovebox/host/approval"
 	"github.com/glovebox-dev/glovebox/host/audit"
 )
 
@@ -134,7 +135,7 @@ func (h *Host) Status(ctx context.Context) (admin.Status, error) {
 	s := admin.Status{
 		Version: h.version, Started: h.started.UTC(), UptimeS: time.Since(h.started).Seconds(), PID: os.Getpid(),
 		Address: h.Address(), State: h.state.Dir(), Config: h.settings.File, Skills: len(w.skills),
-		Pending: len(h.approvals.List()), Private: []string{}, Confined: "rlimits", Warnings: h.Warnings(),
+		Pending: h.pending(ctx), Private: []string{}, Confined: "rlimits", Warnings: h.Warnings(),
 		RSSBytes: residentBytes(), Goroutine: runtime.NumGoroutine(),
 	}
 	if h.chamber.Confinement().Bwrap {
@@ -208,11 +209,35 @@ func (h *Host) Audit(ctx context.Context, n int) ([]admin.AuditRecord, error) {
 }
 
 // Approvals implements admin.Backend.
-func (h *Host) Approvals(context.Context) ([]admin.Approval, error) { return h.approvals.List(), nil }
+func (h *Host) Approvals(ctx context.Context, past int) ([]admin.Approval, error) {
+	return h.approvals.List(ctx, past)
+}
+
+// Approval implements admin.Backend.
+func (h *Host) Approval(ctx context.Context, id string) (admin.Approval, error) {
+	return h.approvals.Get(ctx, id)
+}
 
 // Decide implements admin.Backend.
 func (h *Host) Decide(ctx context.Context, id string, d admin.Decision) error {
 	return h.approvals.Decide(ctx, id, d)
+}
+
+// Endorsements implements admin.Backend.
+func (h *Host) Endorsements(ctx context.Context) ([]approval.Endorsement, error) {
+	return h.approvals.store.Endorsements(ctx)
+}
+
+// Revoke implements admin.Backend.
+func (h *Host) Revoke(ctx context.Context, id string) error { return h.approvals.Revoke(ctx, id) }
+
+// pending counts what waits for a person.
+func (h *Host) pending(ctx context.Context) int {
+	list, err := h.approvals.List(ctx, 0)
+	if err != nil {
+		h.log.Error("approvals cannot be listed", "err", err)
+	}
+	return len(list)
 }
 
 // residentBytes returns the resident memory of this process, 0 where the system does

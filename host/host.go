@@ -117,7 +117,10 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	if err := h.audit.Checkpoint(ctx); err != nil { // from here on the log can be verified
 		return nil, err
 	}
-	h.approvals = newApprovals(h.ledger)
+	h.approvals, err = openApprovals(ctx, cfg.State.Approvals(), h.ledger, time.Duration(cfg.Settings.Approvals.Timeout), secrets.Redact)
+	if err != nil {
+		return nil, err
+	}
 	h.chamber, err = OpenChamber(ctx, ChamberConfig{
 		State: cfg.State, Private: h.private, Listeners: h.listeners, Egress: observer{h.ledger, h.log}, Version: cfg.Version, Log: h.log,
 	})
@@ -225,7 +228,11 @@ func (h *Host) Start(ctx context.Context, listen string) error {
 	if err != nil {
 		return err
 	}
-	h.server, err = admin.Listen(ctx, admin.Config{Listen: listen, Token: token, Backend: h, Log: h.log})
+	approve, _, err := h.state.ApprovalToken()
+	if err != nil {
+		return err
+	}
+	h.server, err = admin.Listen(ctx, admin.Config{Listen: listen, Token: token, Approve: approve, Backend: h, Log: h.log})
 	return err
 }
 
@@ -303,6 +310,9 @@ func (h *Host) Close() error {
 	if h.chamber != nil {
 		all = errors.Join(all, h.chamber.Close(ctx))
 	}
+	if h.approvals != nil && h.approvals.store != nil {
+		all = errors.Join(all, h.approvals.store.Close())
+	}
 	if h.audit != nil {
 		all = errors.Join(all, h.audit.Close())
 	}
@@ -332,7 +342,24 @@ func (h *Host) Warnings() []string {
 			w = append(w, fmt.Sprintf("agent %s follows the script %s", a.Name, filepath.Base(a.Script)))
 		}
 	}
-	return w
+	return append(w, h.idleRules()...)
+}
+
+// idleRules names the rules about approvals that match nothing.
+func (h *Host) idleRules() []string {
+	w, err := h.current()
+	if err != nil {
+		return nil
+	}
+	var tools []abi.ToolRef
+	for _, s := range w.skills {
+		if s.State != skillRefused {
+			for _, spec := range specs(s.Bundle) {
+				tools = append(tools, spec.Ref)
+			}
+		}
+	}
+	return idleRules(h.settings.Approvals, tools)
 }
 
 // knownSecrets is what must not be shown, once the vault is open.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/admin"
+	"github.com/glovebox-dev/glovebox/host/approval"
 	"github.com/spf13/cobra"
 )
 
@@ -146,14 +147,14 @@ func (a *app) answer(ctx context.Context, c *client, ask admin.Approval, lines *
 		}
 	} else {
 		a.say("approval %s: agent %s asks to run %s (%s) with %s", ask.ID, ask.Agent, ask.Tool, ask.Class, string(ask.Arguments))
+		a.card(a.err, ask)
 		if !a.terminal {
 			a.say("hint: glovebox approve %s", ask.ID)
 			return
 		}
 		fmt.Fprint(a.err, "approve exactly this call once? [y/N] ")
 		if lines.Scan() {
-			switch strings.ToLower(strings.TrimSpace(lines.Text())) {
-			case "y", "yes":
+			if approval.ReadWord(lines.Text()) == approval.Yes {
 				d.Decision = admin.Approve
 			}
 		}
@@ -168,68 +169,4 @@ func clip(s string, most int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:most], "") + "…"
-}
-
-func (a *app) approveCommand() *cobra.Command {
-	cmd := a.decideCommand("approve", "Let a waiting call run, once and exactly as shown")
-	cmd.Args = between(0, 1)
-	return cmd
-}
-
-func (a *app) denyCommand() *cobra.Command {
-	cmd := a.decideCommand("deny", "Refuse a waiting call")
-	cmd.Args = between(0, 1)
-	return cmd
-}
-
-func (a *app) decideCommand(verb, short string) *cobra.Command {
-	var answer string
-	cmd := &cobra.Command{
-		Use:   verb + " [ID]",
-		Short: short,
-		Long:  short + ".\nWithout an ID the calls and questions that wait are listed.",
-		Example: "  glovebox " + verb + "            # list what waits\n" +
-			"  glovebox " + verb + " k3f9       # answer one",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect()
-			if err != nil {
-				return err
-			}
-			if len(args) == 0 {
-				return a.waiting(cmd.Context(), c)
-			}
-			if strings.Trim(args[0], "abcdefghijklmnopqrstuvwxyz234567") != "" {
-				return usage("approval "+quote(args[0])+" is not an id", "list them with \"glovebox "+verb+"\"")
-			}
-			d := admin.Decision{Decision: verb, Answer: answer}
-			var done map[string]string
-			if err := c.call(cmd.Context(), http.MethodPost, "/api/approvals/"+args[0], d, &done); err != nil {
-				return err
-			}
-			return a.show(done, func() {
-				fmt.Fprintln(a.out, args[0], map[string]string{admin.Approve: "approved", admin.Deny: "denied"}[verb])
-			})
-		},
-	}
-	if verb == admin.Approve {
-		cmd.Flags().StringVar(&answer, "answer", "", "`TEXT` that answers a skill's question")
-	}
-	return cmd
-}
-
-func (a *app) waiting(ctx context.Context, c *client) error {
-	var list struct {
-		Approvals []admin.Approval `json:"approvals"`
-	}
-	if err := c.call(ctx, http.MethodGet, "/api/approvals", nil, &list); err != nil {
-		return err
-	}
-	return a.show(list, func() {
-		for _, p := range list.Approvals {
-			fmt.Fprintln(a.out, oneLine(fmt.Sprintf("%s  %s  %s  %s %s %s  until %s", p.ID, p.Agent, p.Kind, p.Tool, p.Arguments, p.Question, p.Expires.Local().Format("15:04:05"))))
-		}
-		if len(list.Approvals) == 0 {
-			a.say("no call waits for an answer")
-		}
-	})
 }

@@ -70,7 +70,7 @@ func (a *app) connect() (*client, error) {
 		return nil, fmt.Errorf("read the token: %w", err)
 	}
 	approve, err := config.ReadOwned(state.ApprovalTokenFile(), 1024)
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // who only operates needs none
 		return nil, fmt.Errorf("read the token for approvals: %w", err)
 	}
 	base := strings.TrimSpace(string(address))

@@ -38,7 +38,7 @@ func TestPersonAtTheTerminal(t *testing.T) {
 			t.Parallel()
 			var got admin.Decision
 			daemon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path != "/api/approvals/abc" || r.Header.Get("Authorization") != "Bearer token" {
+				if r.URL.Path != "/api/approvals/abc" || r.Header.Get("Authorization") != "Bearer approver" {
 					t.Errorf("request %s with %q", r.URL, r.Header.Get("Authorization"))
 				}
 				if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
@@ -53,7 +53,7 @@ func TestPersonAtTheTerminal(t *testing.T) {
 			var errs bytes.Buffer
 			a := &app{err: &errs, terminal: c.terminal}
 			ask := admin.Approval{ID: "abc", Kind: c.kind, Agent: "demo", Tool: "x.wipe", Class: "destructive", Arguments: json.RawMessage(`{"path":"/"}`), Question: "which\x1b[2J colour?"}
-			a.answer(t.Context(), &client{http: httpClient, base: daemon.URL, token: "token"}, ask, bufio.NewScanner(strings.NewReader(c.typed)))
+			a.answer(t.Context(), &client{http: httpClient, base: daemon.URL, token: "token", approve: "approver"}, ask, bufio.NewScanner(strings.NewReader(c.typed)))
 			if got != c.want {
 				t.Errorf("decided %+v, want %+v; shown: %s", got, c.want, &errs)
 			}

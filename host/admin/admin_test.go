@@ -12,7 +12,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/glovebox-dev/glovebox/host/approval"
 )
+
+const approveToken = "gba_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 const testToken = "gb_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -28,10 +32,15 @@ func (f fake) Chat(_ context.Context, req ChatRequest, emit func(Event)) (ChatRe
 	}
 	return ChatReply{Reply: "echo: " + req.Message, Session: req.Session, Calls: []Call{}}, f.failWith
 }
-func (f fake) Status(context.Context) (Status, error)            { return Status{Version: "test"}, f.failWith }
-func (f fake) Skills(context.Context) ([]Skill, error)           { return nil, f.failWith }
-func (f fake) Audit(context.Context, int) ([]AuditRecord, error) { return nil, f.failWith }
-func (f fake) Approvals(context.Context) ([]Approval, error)     { return nil, f.failWith }
+func (f fake) Status(context.Context) (Status, error)             { return Status{Version: "test"}, f.failWith }
+func (f fake) Skills(context.Context) ([]Skill, error)            { return nil, f.failWith }
+func (f fake) Audit(context.Context, int) ([]AuditRecord, error)  { return nil, f.failWith }
+func (f fake) Approvals(context.Context, int) ([]Approval, error) { return nil, f.failWith }
+func (f fake) Approval(_ context.Context, id string) (Approval, error) {
+	return Approval{ID: id}, f.failWith
+}
+func (f fake) Endorsements(context.Context) ([]approval.Endorsement, error) { return nil, f.failWith }
+func (f fake) Revoke(context.Context, string) error                         { return f.failWith }
 func (f fake) Decide(_ context.Context, id string, _ Decision) error {
 	if id == "gone" {
 		return NewError(http.StatusConflict, "already decided", "approval/decided", "")
@@ -42,7 +51,7 @@ func (f fake) Stop(context.Context) error { return f.failWith }
 
 func start(t *testing.T, b Backend) (*Server, string) {
 	t.Helper()
-	s, err := Listen(t.Context(), Config{Listen: "127.0.0.1:0", Token: testToken, Backend: b, Log: slog.New(slog.DiscardHandler)})
+	s, err := Listen(t.Context(), Config{Listen: "127.0.0.1:0", Token: testToken, Approve: approveToken, Backend: b, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,14 +240,18 @@ func TestStrictBodies(t *testing.T) {
 		"plain text":             {request{body: `{"message":"hi"}`, contentType: "text/plain"}, 415, ""},
 		"bad decision":           {request{path: "/api/approvals/a1", body: `{"decision":"yes"}`}, 400, "yes"},
 		"no decision":            {request{path: "/api/approvals/a1", body: `{}`}, 400, ""},
+		"endorse without scope":  {request{path: "/api/approvals/a1", body: `{"decision":"endorse","argument":"to"}`}, 400, "once or session"},
+		"approve with argument":  {request{path: "/api/approvals/a1", body: `{"decision":"approve","argument":"to"}`}, 400, "endorse only"},
+		"endorse":                {request{path: "/api/approvals/a1", body: `{"decision":"endorse","argument":"to","for":"once"}`}, 200, ""},
+		"an identity":            {request{path: "/api/approvals/a1", body: `{"decision":"approve","_approver":"operator:api"}`}, 400, "_approver"},
 		"decided before":         {request{path: "/api/approvals/gone", body: `{"decision":"deny"}`}, 409, "already"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c.r.method, c.r.token = "POST", testToken
+			c.r.method, c.r.token = "POST", approveToken
 			if c.r.path == "" {
-				c.r.path = "/api/chat"
+				c.r.path, c.r.token = "/api/chat", testToken
 			}
 			resp, body := send(t, base, c.r)
 			if resp.StatusCode != c.want {
@@ -298,7 +311,7 @@ func TestRateLimit(t *testing.T) {
 func TestListenRefusesOtherAddresses(t *testing.T) {
 	t.Parallel()
 	for _, addr := range []string{"0.0.0.0:0", "[::]:0", "192.0.2.1:80", "example.com:80", "127.0.0.1", ":0", ""} {
-		if s, err := Listen(t.Context(), Config{Listen: addr, Token: testToken, Backend: fake{}, Log: slog.New(slog.DiscardHandler)}); err == nil {
+		if s, err := Listen(t.Context(), Config{Listen: addr, Token: testToken, Approve: approveToken, Backend: fake{}, Log: slog.New(slog.DiscardHandler)}); err == nil {
 			_ = s.Shutdown(t.Context())
 			t.Errorf("%q was taken", addr)
 		}
@@ -311,7 +324,7 @@ func TestListenRefusesOtherAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	if _, err := Listen(t.Context(), Config{Listen: l.Addr().String(), Token: testToken, Log: slog.New(slog.DiscardHandler)}); !errors.Is(err, ErrListen) || !strings.Contains(err.Error(), "taken") {
+	if _, err := Listen(t.Context(), Config{Listen: l.Addr().String(), Token: testToken, Approve: approveToken, Log: slog.New(slog.DiscardHandler)}); !errors.Is(err, ErrListen) || !strings.Contains(err.Error(), "taken") {
 		t.Errorf("port taken: %v", err)
 	}
 }
@@ -342,5 +355,36 @@ func TestStream(t *testing.T) {
 				t.Errorf("events %v, want %v:\n%s", names, c.want, body)
 			}
 		})
+	}
+}
+
+// TestTokensHaveTheirOwnScope walks the table: approvals are answered with one token,
+// everything else is done with the other, and none does both.
+func TestTokensHaveTheirOwnScope(t *testing.T) {
+	t.Parallel()
+	s, base := start(t, fake{})
+	answers := map[route]bool{{"POST", "/api/approvals/:id"}: true, {"DELETE", "/api/endorsements/:id"}: true}
+	shared := map[route]bool{{"GET", "/api/approvals"}: true, {"GET", "/api/approvals/:id"}: true, {"GET", "/api/endorsements"}: true}
+	count := 0
+	for _, r := range routeTable(s) {
+		if strings.HasPrefix(r.path, "/health") || strings.HasSuffix(r.path, "*") {
+			continue
+		}
+		count++
+		path := strings.ReplaceAll(r.path, ":id", "a1")
+		for token, allowed := range map[string]bool{testToken: !answers[r], approveToken: answers[r] || shared[r]} {
+			resp, body := send(t, base, request{method: r.method, path: path, token: token, body: `{}`})
+			if forbidden := resp.StatusCode == http.StatusForbidden; forbidden == allowed {
+				t.Errorf("%s %s with %.4s: status %d: %s", r.method, path, token, resp.StatusCode, body)
+			}
+		}
+	}
+	if count != 10 {
+		t.Errorf("%d routes were tried", count)
+	}
+	for _, approve := range []string{"", "short", testToken} {
+		if _, err := Listen(t.Context(), Config{Listen: "127.0.0.1:0", Token: testToken, Approve: approve, Backend: fake{}, Log: slog.New(slog.DiscardHandler)}); err == nil {
+			t.Errorf("served with %.4q for approvals", approve)
+		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/glovebox-dev/glovebox/host/approval"
 )
 
 // Backend is what the API serves; host implements it. An error that is an *Error
@@ -15,9 +17,15 @@ type Backend interface {
 	Status(ctx context.Context) (Status, error)
 	Skills(ctx context.Context) ([]Skill, error)
 	Audit(ctx context.Context, n int) ([]AuditRecord, error)
-	Approvals(ctx context.Context) ([]Approval, error)
+	// Approvals lists what waits; with past, also the last asks that were decided.
+	Approvals(ctx context.Context, past int) ([]Approval, error)
+	Approval(ctx context.Context, id string) (Approval, error)
 	// Decide answers a pending approval once; a second answer is a conflict.
 	Decide(ctx context.Context, id string, d Decision) error
+	// Endorsements lists the values that persons endorsed and that still hold.
+	Endorsements(ctx context.Context) ([]approval.Endorsement, error)
+	// Revoke ends an endorsement before its time.
+	Revoke(ctx context.Context, id string) error
 	// Stop asks the daemon to end gracefully.
 	Stop(ctx context.Context) error
 }
@@ -152,16 +160,21 @@ type Approval struct {
 	Question  string          `json:"question"`          // of a question: text of the skill, untrusted
 	Choices   []string        `json:"choices,omitempty"` // of a question
 	Expires   time.Time       `json:"expires"`
+	Card      *approval.Card  `json:"card,omitempty"` // of a call: all that a person must see
 }
 
 // The words of a Decision.
 const (
 	Approve = "approve"
 	Deny    = "deny"
+	Endorse = "endorse" // one value of the call, instead of the call
 )
 
 // Decision is the body of POST /api/approvals/{id}.
 type Decision struct {
-	Decision string `json:"decision"`         // approve or deny
-	Answer   string `json:"answer,omitempty"` // to a question
+	Decision string `json:"decision"`           // approve, deny or endorse
+	Answer   string `json:"answer,omitempty"`   // to a question
+	Argument string `json:"argument,omitempty"` // of endorse
+	Value    string `json:"value,omitempty"`    // of endorse, where the argument holds several
+	For      string `json:"for,omitempty"`      // of endorse: once or session
 }

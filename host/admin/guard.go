@@ -54,7 +54,38 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// authenticate admits requests with the operator's token. Only its hash is kept.
+// scope is a set of what a token opens. The zero value opens nothing.
+type scope uint8
+
+const (
+	scopeOperate scope = 1 << iota // everything but answering approvals
+	scopeApprove                   // seeing and answering approvals
+)
+
+// only admits the tokens of the scopes. There is no token of all scopes.
+func only(h echo.HandlerFunc, allowed scope) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if have, ok := c.Get("scope").(scope); ok && have&allowed != 0 {
+			return h(c)
+		}
+		return NewError(http.StatusForbidden, "this token does not open that", "api/scope",
+			"approvals are answered with the token in STATE/approval-token, everything else with STATE/token")
+	}
+}
+
+// scopeOf finds the token among the hashes that are kept; each is compared in full.
+func (s *Server) scopeOf(token string) scope {
+	sum := sha256.Sum256([]byte(token))
+	var found scope
+	for hash, sc := range s.tokens {
+		if subtle.ConstantTimeCompare(sum[:], hash[:]) == 1 {
+			found = sc
+		}
+	}
+	return found
+}
+
+// authenticate admits requests with one of the tokens. Only their hashes are kept.
 func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		values := c.Request().Header.Values(echo.HeaderAuthorization)
@@ -64,8 +95,8 @@ func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 				token = rest
 			}
 		}
-		sum := sha256.Sum256([]byte(token))
-		if subtle.ConstantTimeCompare(sum[:], s.tokenHash[:]) != 1 {
+		sc := s.scopeOf(token)
+		if sc == 0 {
 			if !s.failures.Allow() {
 				return NewError(http.StatusTooManyRequests, "too many requests without a valid token", "api/rate", "")
 			}
@@ -74,6 +105,7 @@ func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 		if !s.requests.Allow() {
 			return NewError(http.StatusTooManyRequests, "more requests than the limit of this token", "api/rate", "slow down: 10 requests a second are sustained, bursts of 100 admitted")
 		}
+		c.Set("scope", sc)
 		return next(c)
 	}
 }

@@ -151,38 +151,13 @@ func (s *Server) skills(c echo.Context) error {
 }
 
 func (s *Server) audit(c echo.Context) error {
-	n := 50
-	if q := c.QueryParam("n"); q != "" {
-		v, err := strconv.Atoi(q)
-		if err != nil || v < 1 || v > maxAuditOut {
-			return NewError(http.StatusBadRequest, fmt.Sprintf("n is %q, want 1 to %d", q, maxAuditOut), "api/audit", "")
-		}
-		n = v
+	n, err := number(c, "n", 50, maxAuditOut)
+	if err != nil {
+		return err
 	}
 	return answer(c, func(ctx context.Context) (any, error) {
 		list, err := s.backend.Audit(ctx, n)
 		return map[string]any{"records": notNil(list)}, err
-	})
-}
-
-func (s *Server) approvals(c echo.Context) error {
-	return answer(c, func(ctx context.Context) (any, error) {
-		list, err := s.backend.Approvals(ctx)
-		return map[string]any{"approvals": notNil(list)}, err
-	})
-}
-
-func (s *Server) decide(c echo.Context) error {
-	var d Decision
-	if err := decode(c, &d); err != nil {
-		return err
-	}
-	if d.Decision != Approve && d.Decision != Deny {
-		return NewError(http.StatusBadRequest, fmt.Sprintf("decision is %q, want approve or deny", d.Decision), "api/approvals", "")
-	}
-	return answer(c, func(ctx context.Context) (any, error) {
-		id := c.Param("id")
-		return map[string]string{"id": id, "decision": d.Decision}, s.backend.Decide(ctx, id, d)
 	})
 }
 
@@ -227,4 +202,17 @@ func printable(s string) bool {
 		}
 	}
 	return true
+}
+
+// number reads a count from the query.
+func number(c echo.Context, name string, absent, most int) (int, error) {
+	q := c.QueryParam(name)
+	if q == "" {
+		return absent, nil
+	}
+	v, err := strconv.Atoi(q)
+	if err != nil || v < 1 || v > most {
+		return 0, NewError(http.StatusBadRequest, fmt.Sprintf("%s is %q, want 1 to %d", name, q, most), "api/query", "")
+	}
+	return v, nil
 }

@@ -35,21 +35,22 @@ const (
 type Config struct {
 	Listen  string // loopback IP:PORT
 	Token   string // the operator's, not kept
+	Approve string // the token that answers approvals, and opens nothing else; not kept
 	Backend Backend
 	Log     *slog.Logger
 }
 
 // Server serves the API on one loopback listener.
 type Server struct {
-	backend   Backend
-	log       *slog.Logger
-	tokenHash [sha256.Size]byte
-	hosts     map[string]bool
-	requests  *rate.Limiter
-	failures  *rate.Limiter
-	listener  net.Listener
-	http      *http.Server
-	stop      context.CancelFunc // ends the requests that Shutdown would wait for
+	backend  Backend
+	log      *slog.Logger
+	tokens   map[[sha256.Size]byte]scope
+	hosts    map[string]bool
+	requests *rate.Limiter
+	failures *rate.Limiter
+	listener net.Listener
+	http     *http.Server
+	stop     context.CancelFunc // ends the requests that Shutdown would wait for
 }
 
 // ErrListen is wrapped by the error of an address that cannot be taken.
@@ -68,6 +69,9 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	if len(cfg.Token) < 32 {
 		return nil, fmt.Errorf("%w: the token is shorter than 32 bytes", ErrListen)
 	}
+	if len(cfg.Approve) < 32 || cfg.Approve == cfg.Token {
+		return nil, fmt.Errorf("%w: approvals need a token of their own, of 32 bytes or more", ErrListen)
+	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", ap.String())
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -78,7 +82,9 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Server{
-		backend: cfg.Backend, log: cfg.Log, tokenHash: sha256.Sum256([]byte(cfg.Token)), hosts: hosts(l.Addr()),
+		backend: cfg.Backend, log: cfg.Log, tokens: map[[sha256.Size]byte]scope{
+			sha256.Sum256([]byte(cfg.Token)): scopeOperate, sha256.Sum256([]byte(cfg.Approve)): scopeApprove,
+		}, hosts: hosts(l.Addr()),
 		requests: rate.NewLimiter(perSecond, burst), failures: rate.NewLimiter(perSecond, burst),
 		listener: l, stop: stop,
 	}
@@ -127,13 +133,17 @@ func (s *Server) routes() *echo.Echo {
 	e.GET("/health", health)
 	e.GET("/healthz", health)
 	api := e.Group("/api", s.authenticate, s.body)
-	api.POST("/chat", s.chat)
-	api.GET("/status", s.status)
-	api.GET("/skills", s.skills)
-	api.GET("/audit", s.audit)
-	api.GET("/approvals", s.approvals)
-	api.POST("/approvals/:id", s.decide)
-	api.POST("/stop", s.stopDaemon)
+	api.POST("/chat", only(s.chat, scopeOperate))
+	api.GET("/status", only(s.status, scopeOperate))
+	api.GET("/skills", only(s.skills, scopeOperate))
+	api.GET("/audit", only(s.audit, scopeOperate))
+	api.POST("/stop", only(s.stopDaemon, scopeOperate))
+	api.GET("/approvals", only(s.approvals, scopeOperate|scopeApprove))
+	api.GET("/approvals/:id", only(s.approval, scopeOperate|scopeApprove))
+	api.GET("/endorsements", only(s.endorsements, scopeOperate|scopeApprove))
+	// Who runs the daemon, or talks to an agent, does not thereby approve.
+	api.POST("/approvals/:id", only(s.decide, scopeApprove))
+	api.DELETE("/endorsements/:id", only(s.revoke, scopeApprove))
 	// Without this, an unknown path below /api would tell strangers which paths exist.
 	api.Any("/*", func(echo.Context) error { return echo.ErrNotFound })
 	return e

@@ -65,7 +65,7 @@ type DecidedError struct {
 
 // Error implements error.
 func (e *DecidedError) Error() string {
-	return fmt.Sprintf("approval %q was already decided (%s) by %s at %s", e.ID, e.State, e.By, e.At.Format(time.RFC3339))
+	return fmt.Sprintf("approval %q has been decided already (%s) by %s at %s", e.ID, e.State, e.By, e.At.Format(time.RFC3339))
 }
 
 // Request is a call that the gate wants approved. The host makes it from what would
