@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -59,8 +60,12 @@ type Vault struct {
 type opened struct {
 	generation int64
 	values     map[abi.SecretName]Secret
+	former     []redact.Value // replaced or removed while this process ran: secret as well
 	matcher    *redact.Matcher
 }
+
+// maxFormer is how many former values are kept.
+const maxFormer = 64
 
 // Info describes a stored secret without its value.
 type Info struct {
@@ -220,6 +225,13 @@ func (v *Vault) Matcher() *redact.Matcher {
 	return nil
 }
 
+// Refresh loads the secrets as they are stored now, so that Matcher knows them before
+// any request needs one.
+func (v *Vault) Refresh(ctx context.Context) error {
+	_, err := v.current(ctx)
+	return err
+}
+
 // Close closes the database and overwrites the loaded values. Nobody may use the
 // vault or a request that it takes part in afterwards.
 func (v *Vault) Close() error {
@@ -275,7 +287,7 @@ func (v *Vault) load(ctx context.Context) (*opened, error) {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	plain := map[string]string{}
+	var known []redact.Value
 	for rows.Next() {
 		var name string
 		var version int64
@@ -288,11 +300,27 @@ func (v *Vault) load(ctx context.Context) (*opened, error) {
 			return nil, err
 		}
 		o.values[abi.SecretName(name)] = newSecret(value)
-		plain[name] = string(value)
+		known = append(known, redact.Value{Name: name, Text: string(value)})
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	o.matcher, err = redact.NewMatcher(plain)
+	o.former = formerValues(v.loaded.Load(), o)
+	o.matcher, err = redact.New(append(known, o.former...))
 	return o, err
+}
+
+// formerValues returns the values of before that now no longer has, newest last.
+func formerValues(before, now *opened) []redact.Value {
+	if before == nil {
+		return nil
+	}
+	out := slices.Clone(before.former)
+	for name, s := range before.values {
+		old := redact.Value{Name: string(name), Text: s.value()}
+		if now.values[name].value() != old.Text && !slices.Contains(out, old) {
+			out = append(out, old)
+		}
+	}
+	return out[max(0, len(out)-maxFormer):]
 }

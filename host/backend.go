@@ -42,6 +42,7 @@ func (h *Host) Chat(ctx context.Context, req admin.ChatRequest, emit func(admin.
 	if req.Session == "" {
 		req.Session = newID()
 	}
+	h.refresh(ctx)
 	w, err := h.current()
 	if err != nil {
 		return admin.ChatReply{}, err

@@ -22,6 +22,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/host/wasm"
+	"github.com/glovebox-dev/glovebox/internal/guard"
 	"github.com/glovebox-dev/glovebox/internal/redact"
 )
 
@@ -63,6 +64,7 @@ type Host struct {
 	chamber   *Chamber
 	audit     *audit.Log
 	ledger    *ledger
+	guard     *guard.Guard // of what leaves
 	approvals *approvals
 	surveyor
 	egress   *openOrigins
@@ -111,6 +113,7 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 		return nil, err
 	}
 	h.ledger = newLedger(h.audit)
+	h.guard = guard.New(secrets.matcher, h.met)
 	if _, err := h.ledger.Append(ctx, audit.Entry{Event: "host.started", Actor: "host", Durable: true, Detail: map[string]string{"version": cfg.Version}}); err != nil {
 		return nil, err
 	}
@@ -128,6 +131,7 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 		return nil, err
 	}
 	secrets.set(h.chamber.Vault.Matcher)
+	h.refresh(ctx)
 	w, err := h.current()
 	if err != nil {
 		return nil, err
@@ -205,9 +209,9 @@ func newModel(a config.Agent) (agent.Model, error) {
 
 // services are the parts of the host that act for guests.
 func (h *Host) services() wasm.Services {
-	return wasm.Services{
+	return guarded(h.guard, wasm.Services{
 		Fetch: h.chamber.Broker, KV: h.chamber.KV, Ask: h.approvals, Secrets: h.chamber.Broker, Observer: observer{h.ledger, h.log},
-	}
+	})
 }
 
 // listeners are addresses that no skill reaches, whatever the operator opened.

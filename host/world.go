@@ -43,7 +43,7 @@ func (h *Host) current() (*world, error) {
 
 // door seals a dispatcher over the usable skills.
 func (h *Host) door(list []standing) (*agent.Dispatcher, error) {
-	cfg := agent.Config{Approver: h.approvals, Recorder: h.ledger, ApprovalTimeout: h.approvals.limit, Rules: rulesOf(h.settings.Approvals), Grants: map[abi.AgentID][]abi.ToolRef{}}
+	cfg := agent.Config{Approver: h.approvals, Recorder: h.ledger, Guard: h.guard, ApprovalTimeout: h.approvals.limit, Rules: rulesOf(h.settings.Approvals), Grants: map[abi.AgentID][]abi.ToolRef{}}
 	for _, s := range list {
 		if s.State == skillRefused {
 			continue

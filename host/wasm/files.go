@@ -200,6 +200,9 @@ func doRead(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 	}
 	want = min(want, max(info.Size()-req.Offset, 0))
 	data, bad := c.readAt(f, req.Offset, want)
+	if bad == nil && c.services.Screen != nil {
+		bad = c.services.Screen.Read(ctx, c.caller, req.Path, data)
+	}
 	if bad != nil {
 		return nil, bad
 	}

@@ -70,6 +70,14 @@ type Services struct {
 	Ask      Asker
 	Secrets  SecretDirectory
 	Observer Observer
+	Screen   Screen // nil: no file holds what must not pass
+}
+
+// Screen looks at the content of files on its way from or to a guest. A problem
+// refuses: nothing is written, or read, then.
+type Screen interface {
+	Wrote(ctx context.Context, caller abi.Caller, path string, data []byte) *abi.Problem
+	Read(ctx context.Context, caller abi.Caller, path string, data []byte) *abi.Problem
 }
 
 // Fetcher performs one HTTP exchange, redirects included, for a caller; broker.Broker

@@ -19,7 +19,7 @@ const tempPrefix = ".glovebox-"
 
 // doWrite writes one file. The mount's quota is held while it does, so that two
 // sessions cannot pass it together.
-func doWrite(_ context.Context, c *call, block, data []byte) (any, *abi.Problem) {
+func doWrite(ctx context.Context, c *call, block, data []byte) (any, *abi.Problem) {
 	req, bad := c.fileRequest(block)
 	if bad != nil {
 		return nil, bad
@@ -36,6 +36,13 @@ func doWrite(_ context.Context, c *call, block, data []byte) (any, *abi.Problem)
 	}
 	if bad := newName(p.name); bad != nil {
 		return nil, bad
+	}
+	if screen := c.services.Screen; screen != nil {
+		for _, content := range [][]byte{[]byte(req.Path), data} {
+			if bad := screen.Wrote(ctx, c.caller, req.Path, content); bad != nil {
+				return nil, bad
+			}
+		}
 	}
 	q := c.quota(p)
 	q.mu.Lock()
