@@ -18,18 +18,17 @@ func (a *app) approvalCommand() *cobra.Command {
 		Use: "approval", Aliases: []string{"approvals"}, Short: "See and answer the calls that wait for a person",
 		Example: "  glovebox approval list\n  glovebox approval show k3f7qxw2m5abcdeh\n  glovebox approval approve k3f7qxw2m5abcdeh",
 	}
-	approve, deny := a.decideCommand(admin.Approve, "Let a waiting call run, once and exactly as shown"), a.decideCommand(admin.Deny, "Refuse a waiting call")
-	cmd.AddCommand(a.approvalListCommand(), a.approvalShowCommand(), approve, deny, a.approvalEndorseCommand(), a.endorsementsCommand(), a.revokeCommand())
+	cmd.AddCommand(a.approvalListCommand(), a.approvalShowCommand(), a.approveCommand(), a.denyCommand(), a.approvalEndorseCommand(), a.endorsementsCommand(), a.revokeCommand())
 	return group(cmd)
 }
 
 // approveCommand and denyCommand are the same verbs at the top, where daily ones are.
 func (a *app) approveCommand() *cobra.Command {
-	return a.decideCommand(admin.Approve, "Let a waiting call run, once and exactly as shown")
+	return a.decideCommand("approve", "Let a waiting call run, once and exactly as shown")
 }
 
 func (a *app) denyCommand() *cobra.Command {
-	return a.decideCommand(admin.Deny, "Refuse a waiting call")
+	return a.decideCommand("deny", "Refuse a waiting call")
 }
 
 func (a *app) decideCommand(verb, short string) *cobra.Command {

@@ -239,6 +239,7 @@ func (c *Card) fill(q Request, clean func(string) string) error {
 		names = append(names, name)
 	}
 	sort.Strings(names)
+	eye := &eye{}
 	seen, asked := make([]bool, len(q.Findings)), q.doubts()
 	for _, name := range names {
 		role := abi.Descriptor{Args: q.Roles}.Role(name)
@@ -246,7 +247,7 @@ func (c *Card) fill(q Request, clean func(string) string) error {
 			raw := clean(l.raw())
 			f := Field{Path: l.path, Role: role.String(), Value: raw, raw: raw}
 			if _, isText := l.value.(string); isText {
-				f.Value, f.Notes = Visible(raw), Notes(raw, role == abi.RoleControl)
+				f.Value, f.Notes = Visible(raw), eye.notes(raw, role == abi.RoleControl)
 			}
 			for _, i := range asked.about(name, l) {
 				seen[i] = true

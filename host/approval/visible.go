@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -92,7 +91,12 @@ const maxNamed = 8
 
 // Notes says what about s could deceive the eye. control is true for a value that
 // decides who, what, where or how much.
-func Notes(s string, control bool) []string {
+func Notes(s string, control bool) []string { return (&eye{}).notes(s, control) }
+
+// eye knows the scripts once it has seen a letter that is not ASCII.
+type eye struct{ table []scriptRange }
+
+func (e *eye) notes(s string, control bool) []string {
 	var notes []string
 	if n := hidden(s); n > 0 {
 		notes = append(notes, fmt.Sprintf("%d hidden characters, shown as \\u{…}", n))
@@ -100,7 +104,7 @@ func Notes(s string, control bool) []string {
 	var all, mixed []string
 	more := 0
 	for _, word := range strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) }) {
-		scripts := scriptsOf(word)
+		scripts := e.scriptsOf(word)
 		for _, sc := range scripts {
 			if !slices.Contains(all, sc) {
 				all = append(all, sc)
@@ -143,14 +147,14 @@ func ascii(s string) string {
 
 // scriptsOf names the scripts of the letters of a word, sorted; what all share counts
 // for none.
-func scriptsOf(word string) []string {
+func (e *eye) scriptsOf(word string) []string {
 	var found []string
 	last := ""
 	for _, r := range word {
 		if r < utf8.RuneSelf && !unicode.IsLetter(r) {
 			continue
 		}
-		if name := scriptOf(r); name != "" && name != last && !slices.Contains(found, name) {
+		if name := e.scriptOf(r); name != "" && name != last && !slices.Contains(found, name) {
 			found, last = append(found, name), name
 		}
 	}
@@ -159,14 +163,16 @@ func scriptsOf(word string) []string {
 }
 
 // scriptOf names the script of r; empty for what all scripts share.
-func scriptOf(r rune) string {
+func (e *eye) scriptOf(r rune) string {
 	if r < utf8.RuneSelf {
 		return "Latin"
 	}
-	table := scriptTable()
-	i := sort.Search(len(table), func(i int) bool { return table[i].hi >= r })
-	if i < len(table) && table[i].lo <= r {
-		return table[i].name
+	if e.table == nil {
+		e.table = scriptTable()
+	}
+	i := sort.Search(len(e.table), func(i int) bool { return e.table[i].hi >= r })
+	if i < len(e.table) && e.table[i].lo <= r {
+		return e.table[i].name
 	}
 	return ""
 }
@@ -178,7 +184,7 @@ type scriptRange struct {
 
 // scriptTable holds the ranges of all scripts in order: text of a model must not make
 // people wait for 170 searches a letter.
-var scriptTable = sync.OnceValue(func() []scriptRange {
+func scriptTable() []scriptRange {
 	var out []scriptRange
 	add := func(lo, hi, stride rune, name string) {
 		if stride == 1 {
@@ -202,7 +208,7 @@ var scriptTable = sync.OnceValue(func() []scriptRange {
 	}
 	slices.SortFunc(out, func(a, b scriptRange) int { return int(a.lo - b.lo) })
 	return out
-})
+}
 
 // confusing reports whether one word does not write its scripts together in any
 // language: the profile "highly restrictive" of UTS #39.
