@@ -3,10 +3,13 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/admin"
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/internal/guard"
@@ -155,16 +158,38 @@ func (h *Host) met(ctx context.Context, hit guard.Hit) {
 	h.log.WarnContext(ctx, "a known value was met", "sink", p.Sink, "secret", hit.Secret, "form", hit.Form, "agent", p.Agent, "session", p.Session, "action", hit.Action)
 }
 
-// ClearSession takes the mark of the guard from a conversation, for the operator.
-func (h *Host) ClearSession(ctx context.Context, agent abi.AgentID, session abi.SessionID) (bool, error) {
-	e := audit.Entry{Event: "guard.cleared", Actor: string(principalApprover), Agent: agent, Session: session, Durable: true}
+// Marked implements admin.Backend.
+func (h *Host) Marked(context.Context) ([]admin.Conversation, error) {
+	var list []admin.Conversation
+	for _, hit := range h.guard.Marked() {
+		p := hit.Place
+		list = append(list, admin.Conversation{Agent: string(p.Agent), Session: string(p.Session), Sink: string(p.Sink), Secret: hit.Secret, Form: hit.Form, Rule: hit.Rule()})
+	}
+	return list, nil
+}
+
+// Clear implements admin.Backend.
+func (h *Host) Clear(ctx context.Context, c admin.Conversation) error {
+	agent, session := abi.AgentID(c.Agent), abi.SessionID(c.Session)
 	if _, marked := h.guard.Compromised(agent, session); !marked {
-		return false, nil
+		return admin.NewError(http.StatusNotFound, "no such conversation is marked", "api/conversations", "glovebox approval marked")
 	}
+	e := audit.Entry{Event: "guard.cleared", Actor: string(principalApprover), Agent: agent, Session: session, Durable: true}
 	if _, err := h.ledger.Append(ctx, e); err != nil {
-		return false, err // what is not recorded does not happen
+		return err // what is not recorded does not happen
 	}
-	return h.guard.Clear(agent, session), nil
+	h.guard.Clear(agent, session)
+	return nil
+}
+
+// markedWarnings names the conversations in which every call asks.
+func (h *Host) markedWarnings() []string {
+	var w []string
+	for _, hit := range h.guard.Marked() {
+		w = append(w, fmt.Sprintf("conversation %s of agent %s: %s; every call of it asks until \"glovebox approval clear %s %s\"",
+			hit.Place.Session, hit.Place.Agent, hit.Error(), hit.Place.Agent, hit.Place.Session))
+	}
+	return w
 }
 
 // refresh has the guard know the secrets of this moment. Where the vault does not open,

@@ -236,7 +236,7 @@ func (h *Host) Start(ctx context.Context, listen string) error {
 	if err != nil {
 		return err
 	}
-	h.server, err = admin.Listen(ctx, admin.Config{Listen: listen, Token: token, Approve: approve, Backend: h, Log: h.log})
+	h.server, err = admin.Listen(ctx, admin.Config{Listen: listen, Token: token, Approve: approve, Backend: h, Redact: h.guard.RedactJSON, Log: h.log})
 	return err
 }
 
@@ -346,7 +346,7 @@ func (h *Host) Warnings() []string {
 			w = append(w, fmt.Sprintf("agent %s follows the script %s", a.Name, filepath.Base(a.Script)))
 		}
 	}
-	return append(w, h.idleRules()...)
+	return slices.Concat(w, h.idleRules(), h.markedWarnings())
 }
 
 // idleRules names the rules about approvals that match nothing.

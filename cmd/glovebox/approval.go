@@ -18,7 +18,7 @@ func (a *app) approvalCommand() *cobra.Command {
 		Use: "approval", Aliases: []string{"approvals"}, Short: "See and answer the calls that wait for a person",
 		Example: "  glovebox approval list\n  glovebox approval show k3f7qxw2m5abcdeh\n  glovebox approval approve k3f7qxw2m5abcdeh",
 	}
-	cmd.AddCommand(a.approvalListCommand(), a.approvalShowCommand(), a.approveCommand(), a.denyCommand(), a.approvalEndorseCommand(), a.endorsementsCommand(), a.revokeCommand())
+	cmd.AddCommand(a.approvalListCommand(), a.approvalShowCommand(), a.approveCommand(), a.denyCommand(), a.approvalEndorseCommand(), a.endorsementsCommand(), a.revokeCommand(), a.markedCommand(), a.clearCommand())
 	return group(cmd)
 }
 

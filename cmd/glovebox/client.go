@@ -94,7 +94,7 @@ func (c *client) send(ctx context.Context, method, path, accept string, body any
 		return nil, fmt.Errorf("make request: %w", err)
 	}
 	token := c.token
-	if method != http.MethodGet && (strings.HasPrefix(path, "/api/approvals/") || strings.HasPrefix(path, "/api/endorsements/")) {
+	if method != http.MethodGet && (strings.HasPrefix(path, "/api/approvals/") || strings.HasPrefix(path, "/api/endorsements/") || strings.HasPrefix(path, "/api/conversations/")) {
 		token = c.approve
 	}
 	req.Header.Set("Authorization", "Bearer "+token)

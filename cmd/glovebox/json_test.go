@@ -27,7 +27,7 @@ func TestEveryVerbSpeaksJSON(t *testing.T) {
 		{"approve", "", exitUnreachable}, {"deny abc", "", exitUnreachable},
 		{"approval list", "", exitUnreachable}, {"approval show abc", "", exitUnreachable}, {"approval approve abc", "", exitUnreachable},
 		{"approval deny abc", "", exitUnreachable}, {"approval endorse abc --argument to --for once", "", exitUnreachable},
-		{"approval endorse abc", "", exitUsage}, {"approval show a/b", "", exitUsage}, {"approval revoke abc", "", exitUnreachable}, {"approval endorsements", "", exitUnreachable},
+		{"approval endorse abc", "", exitUsage}, {"approval show a/b", "", exitUsage}, {"approval revoke abc", "", exitUnreachable}, {"approval endorsements", "", exitUnreachable}, {"approval marked", "", exitUnreachable}, {"approval clear main s", "", exitUnreachable},
 		{"egress allow http://127.0.0.1:1", "", exitDone}, {"egress list", "", exitDone}, {"egress rm http://127.0.0.1:1", "", exitDone},
 		{"secret set gh", "a-value-of-a-secret", exitDone}, {"secret list", "", exitDone}, {"secret rm gh", "", exitDone}, {"secret rm gh", "", exitFailed},
 		{"skill list", "", exitDone}, {"skill inspect " + calc, "", exitDone}, {"skill test " + calc, "", exitDone},

@@ -26,6 +26,11 @@ type Backend interface {
 	Endorsements(ctx context.Context) ([]approval.Endorsement, error)
 	// Revoke ends an endorsement before its time.
 	Revoke(ctx context.Context, id string) error
+	// Marked lists the conversations in which a known value came to a place where none
+	// should be: every call of them asks.
+	Marked(ctx context.Context) ([]Conversation, error)
+	// Clear takes the mark from one.
+	Clear(ctx context.Context, c Conversation) error
 	// Stop asks the daemon to end gracefully.
 	Stop(ctx context.Context) error
 }
@@ -177,4 +182,15 @@ type Decision struct {
 	Argument string `json:"argument,omitempty"` // of endorse
 	Value    string `json:"value,omitempty"`    // of endorse, where the argument holds several
 	For      string `json:"for,omitempty"`      // of endorse: once or session
+}
+
+// Conversation is one that the guard has marked. To clear it, Agent and Session are
+// enough.
+type Conversation struct {
+	Agent   string `json:"agent"`
+	Session string `json:"session"`
+	Sink    string `json:"sink,omitempty"`   // where the value was met
+	Secret  string `json:"secret,omitempty"` // its name
+	Form    string `json:"form,omitempty"`   // plain, condensed, coded or pieces
+	Rule    string `json:"rule,omitempty"`
 }

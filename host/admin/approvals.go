@@ -58,3 +58,23 @@ func (s *Server) revoke(c echo.Context) error {
 		return map[string]string{"id": id, "status": "revoked"}, s.backend.Revoke(ctx, id)
 	})
 }
+
+func (s *Server) marked(c echo.Context) error {
+	return answer(c, func(ctx context.Context) (any, error) {
+		list, err := s.backend.Marked(ctx)
+		return map[string]any{"conversations": notNil(list)}, err
+	})
+}
+
+func (s *Server) clear(c echo.Context) error {
+	var which Conversation
+	if err := decode(c, &which); err != nil {
+		return err
+	}
+	if which.Agent == "" || which.Session == "" {
+		return NewError(http.StatusBadRequest, "agent and session say which conversation is cleared", "api/conversations", "glovebox approval marked")
+	}
+	return answer(c, func(ctx context.Context) (any, error) {
+		return map[string]string{"agent": which.Agent, "session": which.Session, "status": "cleared"}, s.backend.Clear(ctx, which)
+	})
+}

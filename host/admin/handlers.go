@@ -86,7 +86,7 @@ func (s *Server) stream(ctx context.Context, c echo.Context, req ChatRequest) er
 	w.Header().Set(echo.HeaderContentType, "text/event-stream")
 	w.WriteHeader(http.StatusOK)
 	w.Flush()
-	out := &events{w: w}
+	out := &events{w: w, encode: s.encode}
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -114,13 +114,15 @@ func (s *Server) stream(ctx context.Context, c echo.Context, req ChatRequest) er
 
 // events writes server-sent events; the mutex keeps a heartbeat out of an event.
 type events struct {
+	encode func(any) ([]byte, error)
+
 	mu sync.Mutex // guards w and id
 	w  *echo.Response
 	id int
 }
 
 func (e *events) emit(ev Event) {
-	data, err := json.Marshal(ev.Data) // one line: JSON escapes line ends
+	data, err := e.encode(ev.Data) // one line: JSON escapes line ends
 	if err != nil {
 		data = []byte(`{}`)
 	}

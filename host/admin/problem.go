@@ -47,7 +47,11 @@ func (s *Server) writeError(err error, c echo.Context) {
 	if c.Request().Method == http.MethodHead {
 		return
 	}
-	if err := json.NewEncoder(c.Response()).Encode(problem); err != nil {
+	doc, err := s.encode(problem)
+	if err != nil {
+		doc, _ = json.Marshal(errWithheld) // a constant of this program
+	}
+	if _, err := c.Response().Write(append(doc, '\n')); err != nil {
 		s.log.Debug("client went away", "err", err)
 	}
 }
@@ -61,7 +65,7 @@ func (s *Server) problem(err error) *Error {
 	if errors.As(err, &he) {
 		switch he.Code {
 		case http.StatusNotFound:
-			return NewError(he.Code, "there is no such resource", "api/route", "the routes are /health, /api/chat, /api/status, /api/skills, /api/audit, /api/approvals, /api/endorsements")
+			return NewError(he.Code, "there is no such resource", "api/route", "the routes are /health, /api/chat, /api/status, /api/skills, /api/audit, /api/approvals, /api/endorsements, /api/conversations")
 		case http.StatusMethodNotAllowed:
 			return NewError(he.Code, "this resource does not answer that method", "api/method", "")
 		case http.StatusRequestEntityTooLarge:

@@ -37,12 +37,14 @@ type Config struct {
 	Token   string // the operator's, not kept
 	Approve string // the token that answers approvals, and opens nothing else; not kept
 	Backend Backend
+	Redact  Redactor // of every answer; nil where no secret exists
 	Log     *slog.Logger
 }
 
 // Server serves the API on one loopback listener.
 type Server struct {
 	backend  Backend
+	redact   Redactor
 	log      *slog.Logger
 	tokens   map[[sha256.Size]byte]scope
 	hosts    map[string]bool
@@ -82,11 +84,14 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Server{
-		backend: cfg.Backend, log: cfg.Log, tokens: map[[sha256.Size]byte]scope{
+		backend: cfg.Backend, redact: cfg.Redact, log: cfg.Log, tokens: map[[sha256.Size]byte]scope{
 			sha256.Sum256([]byte(cfg.Token)): scopeOperate, sha256.Sum256([]byte(cfg.Approve)): scopeApprove,
 		}, hosts: hosts(l.Addr()),
 		requests: rate.NewLimiter(perSecond, burst), failures: rate.NewLimiter(perSecond, burst),
 		listener: l, stop: stop,
+	}
+	if s.redact == nil {
+		s.redact = func(doc []byte) ([]byte, error) { return doc, nil }
 	}
 	s.http = &http.Server{
 		Handler: s.routes(), MaxHeaderBytes: maxHeader,
@@ -128,6 +133,7 @@ func (s *Server) routes() *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
+	e.JSONSerializer = serializer{s}
 	e.Logger.SetOutput(logWriter{s.log})
 	e.Pre(s.recover, s.guard)
 	e.GET("/health", health)
@@ -140,10 +146,12 @@ func (s *Server) routes() *echo.Echo {
 	api.POST("/stop", only(s.stopDaemon, scopeOperate))
 	api.GET("/approvals", only(s.approvals, scopeOperate|scopeApprove))
 	api.GET("/approvals/:id", only(s.approval, scopeOperate|scopeApprove))
+	api.GET("/conversations", only(s.marked, scopeOperate|scopeApprove))
 	api.GET("/endorsements", only(s.endorsements, scopeOperate|scopeApprove))
 	// Who runs the daemon, or talks to an agent, does not thereby approve.
 	api.POST("/approvals/:id", only(s.decide, scopeApprove))
 	api.DELETE("/endorsements/:id", only(s.revoke, scopeApprove))
+	api.POST("/conversations/clear", only(s.clear, scopeApprove))
 	// Without this, an unknown path below /api would tell strangers which paths exist.
 	api.Any("/*", func(echo.Context) error { return echo.ErrNotFound })
 	return e

@@ -95,7 +95,7 @@ func (p *passage) wary(d policy.Decision) policy.Decision {
 	}
 	return d.Stricter(policy.VerdictAsk, guard.RuleCompromised,
 		fmt.Sprintf("in this conversation %s, so that every call of it asks", met.Error()),
-		"start a new conversation, or look at the audit log and clear this one")
+		"look at the audit log, then glovebox approval clear "+string(p.req.Agent)+" "+string(p.req.Session)+", or start a new conversation")
 }
 
 // guarded refuses a call whose arguments hold a known value, by themselves or after
