@@ -85,8 +85,7 @@ func TestBenchmarkIsRedWithoutGate(t *testing.T) {
 	}
 	reached := map[string]bool{}
 	for _, x := range r.Reached {
-		_, attack, _ := strings.Cut(x, " / ")
-		reached[strings.Fields(attack)[0]] = true
+		reached[x.Attack] = true
 	}
 	for _, in := range s.Injections {
 		if reached[in.Name] != in.Harm {
@@ -146,8 +145,8 @@ func TestSabotagedGateTurnsRed(t *testing.T) {
 func TestLaunderedAddress(t *testing.T) {
 	t.Parallel()
 	for _, x := range play(t, some(ownCases(t)), full()).Reached {
-		if strings.Contains(x, "/ get-") {
-			t.Errorf("reached: %s", x)
+		if strings.HasPrefix(x.Attack, "get-") {
+			t.Errorf("reached: %+v", x)
 		}
 	}
 }

@@ -154,9 +154,10 @@ func (w *World) verbatim(t Tool, c Call) bool {
 
 // Outcome is what came of one call.
 type Outcome struct {
-	Ran   bool
-	Asked bool
-	Rule  string // that decided, where the door tells
+	Ran    bool
+	Asked  bool
+	Rule   string // that decided, where the door tells
+	Denied string // why it did not run, where the door tells
 }
 
 // Door takes the calls of one session.

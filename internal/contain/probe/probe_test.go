@@ -42,7 +42,7 @@ func TestSecretsStayInside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, figures, map[string]int{"C leak rate: all sinks": 0, "C placeholders that still work": len(secrets())})
+	want(t, figures, map[string]int{"C leak rate: all sinks": 0, "C canary of the conversation passes": 0, "C placeholders that still work": len(secrets())})
 }
 
 // A sink without a guard must show every form: else the oracle is blind.

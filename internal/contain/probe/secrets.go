@@ -83,16 +83,19 @@ func forms() []form {
 		{"HTML", true, html.EscapeString}, {"Go", true, func(v string) string { q := strconv.Quote(v); return q[1 : len(q)-1] }},
 		{"decimal bytes", true, func(v string) string { return strings.Trim(fmt.Sprint([]byte(v)), "[]") }},
 
-		{"gzip and base64", false, func(v string) string { return base64.StdEncoding.EncodeToString(zipped(v)) }},
-		{"base64, twice", false, func(v string) string {
+		{"gzip and base64", true, func(v string) string { return base64.StdEncoding.EncodeToString(zipped(v)) }},
+		{"base64, twice", true, func(v string) string {
 			return base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte(v))))
 		}},
-		{"base64 in lines", false, func(v string) string { return lines(base64.StdEncoding.EncodeToString([]byte(v)), 16) }},
+		{"base64 in lines", true, func(v string) string { return lines(base64.StdEncoding.EncodeToString([]byte(v)), 16) }},
 		{"base32", false, func(v string) string { return base32.StdEncoding.EncodeToString([]byte(v)) }},
-		{"first half", false, func(v string) string { return v[:len(v)/2] }},
-		{"two lines", false, func(v string) string { return v[:len(v)/2] + "\n" + v[len(v)/2:] }},
+		{"first half", true, func(v string) string { return v[:len(v)/2] }},
+		{"two lines", true, func(v string) string { return v[:len(v)/2] + "\n" + v[len(v)/2:] }},
+		{"full-width", true, func(v string) string {
+			return strings.Map(func(r rune) rune { return r + 0xfee0 }, v)
+		}},
 		{"rot13", false, rot13},
-		{"zero-width joined", false, func(v string) string { return strings.Join(strings.Split(v, ""), "\u200b") }},
+		{"zero-width joined", true, func(v string) string { return strings.Join(strings.Split(v, ""), "\u200b") }},
 	}
 }
 
@@ -163,11 +166,17 @@ func Secrets(ctx context.Context, dir string) (_ []contain.Figure, err error) {
 	defer func() { err = errors.Join(err, log.Close()) }()
 	sinks := append(net.sinks(), logSinks(vault.Matcher)...)
 	sinks = append(sinks, auditSink(log))
+	conversation, err := newTalk(vault.Matcher)
+	if err != nil {
+		return nil, err
+	}
+	sinks = append(sinks, conversation.sinks()...)
 	figures, err := sight(ctx, sinks)
 	if err != nil {
 		return nil, err
 	}
-	return append(figures, net.placeholders(ctx)), nil
+	passes, err := conversation.canary(ctx)
+	return append(figures, net.placeholders(ctx), passes), err
 }
 
 // sight shows every form of every secret in every sink.

@@ -1,0 +1,49 @@
+package host
+
+import (
+	"slices"
+	"time"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/agent"
+)
+
+// Outfit is what one agent of a configuration may call and reach.
+type Outfit struct {
+	Agent  abi.AgentID
+	Tools  []agent.Spec // without what runs them
+	Rights map[abi.SkillName]abi.Rights
+	Rules  agent.Rules // the operator's
+}
+
+// Outfits tells what the agents of a daemon with this configuration would have. Like
+// ListSkills it opens nothing but manifests and grants.
+func Outfits(cfg Config) ([]Outfit, error) {
+	log := cfg.logger()
+	own := &openOrigins{state: cfg.State}
+	s := surveyor{
+		catalog: newCatalog(cfg.skillDirs(), log), grants: newGrantBook(cfg.grantDirs()), settings: cfg.Settings, now: time.Now,
+		policy: func() abi.GlobalPolicy { return globalPolicy(cfg.Settings, own, log) },
+	}
+	list := s.survey()
+	var all []Outfit
+	for _, a := range cfg.Settings.Agents {
+		o := Outfit{Agent: abi.AgentID(a.Name), Rights: map[abi.SkillName]abi.Rights{}, Rules: rulesOf(cfg.Settings.Approvals)}
+		for _, st := range list {
+			if st.State != skillReady || !slices.Contains(st.Agents, o.Agent) {
+				continue
+			}
+			grant, _, err := s.grants.Lookup(st.Bundle.Name())
+			if err != nil {
+				return nil, err
+			}
+			rights, _, err := abi.Effective(&st.Bundle.Manifest.Manifest, grant, s.policy(), o.Agent, st.Bundle.Digest, s.now())
+			if err != nil {
+				return nil, err
+			}
+			o.Tools, o.Rights[st.Bundle.Name()] = append(o.Tools, specs(st.Bundle)...), rights
+		}
+		all = append(all, o)
+	}
+	return all, nil
+}
