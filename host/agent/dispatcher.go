@@ -269,15 +269,18 @@ func (p *passage) approve(ctx context.Context) bool {
 	return true
 }
 
+// approverGrace lets an approver see its ask expire, and record that, before it is cut.
+const approverGrace = 250 * time.Millisecond
+
 func (p *passage) ask(ctx context.Context) (a policy.Approval, err error) {
 	defer func() {
 		if recover() != nil {
 			a, err = policy.Approval{}, errors.New("approver failed")
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, p.d.cfg.ApprovalTimeout)
-	defer cancel()
 	expires := p.d.cfg.Now().Add(p.d.cfg.ApprovalTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.d.cfg.ApprovalTimeout+approverGrace)
+	defer cancel()
 	a, err = p.d.cfg.Approver.Approve(ctx, Ask{
 		Agent: p.req.Agent, Session: p.req.Session, Call: p.report.ID, Requester: p.req.From,
 		Tool: p.ref.String(), Pin: p.dec.Pin(), Effect: p.dec.Effect(), Class: p.dec.Class(), Rule: p.dec.Rule(), Why: p.dec.Why(),
