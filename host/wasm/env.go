@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"log/slog"
+	"unicode/utf8"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -72,7 +73,7 @@ func envFuncs() map[string]hostFunc {
 		"log_warn": slog.LevelWarn, "log_error": slog.LevelError,
 	} {
 		m[name] = hostFunc{params: one, run: func(_ context.Context, c *call, _ api.Module, s []uint64) {
-			c.log.add(level, "log", string(c.consume(s[0])))
+			c.log.add(level, "log", string(c.consume(s[0], int64(c.limits.LogLine)+utf8.UTFMax)))
 		}}
 	}
 	return m
@@ -91,7 +92,7 @@ func (c *call) config(key string) (string, bool) {
 }
 
 func runConfigGet(_ context.Context, c *call, _ api.Module, s []uint64) {
-	v, ok := c.config(string(c.consume(s[0])))
+	v, ok := c.config(string(c.consume(s[0], maxKey)))
 	s[0] = 0
 	if ok {
 		s[0] = c.put([]byte(v))
@@ -99,12 +100,12 @@ func runConfigGet(_ context.Context, c *call, _ api.Module, s []uint64) {
 }
 
 func runVarGet(_ context.Context, c *call, _ api.Module, s []uint64) {
-	s[0] = c.put(c.vars[string(c.consume(s[0]))])
+	s[0] = c.put(c.vars[string(c.consume(s[0], maxKey))])
 }
 
 // runVarSet keeps a scratch variable for the rest of the call.
 func runVarSet(ctx context.Context, c *call, _ api.Module, s []uint64) {
-	key, value := string(c.consume(s[0])), c.consume(s[1])
+	key, value := string(c.consume(s[0], maxKey)), c.consume(s[1], c.limits.Vars)
 	if c.phase == phaseInit {
 		c.refuse(ctx, phaseProblem("var_set", "vars"))
 		return

@@ -39,13 +39,20 @@ func hostFuncs() map[string]hostFunc {
 		"fs_read": doRead, "fs_list": doList, "fs_stat": doStat, "fs_mkdir": doMkdir, "fs_remove": doRemove, "fs_rename": doRename,
 	} {
 		m[name] = hostFunc{params: one, results: one, run: func(ctx context.Context, c *call, _ api.Module, s []uint64) {
-			s[0] = c.answer(ctx, name, f, c.consume(s[0]), nil)
+			s[0] = c.answer(ctx, name, f, c.consume(s[0], maxRequest), nil)
 		}}
 	}
-	for name, f := range map[string]answerer{"fetch": doFetch, "kv_set": doKVSet, "fs_write": doWrite} {
+	for name, f := range map[string]struct {
+		do   answerer
+		data func(c *call, h uint64) []byte
+	}{
+		"fetch":    {doFetch, func(c *call, h uint64) []byte { return c.consume(h, c.limits.HTTPSent) }},
+		"kv_set":   {doKVSet, func(c *call, h uint64) []byte { return c.consume(h, maxKVValue) }},
+		"fs_write": {doWrite, (*call).view}, // written before the guest goes on
+	} {
 		m[name] = hostFunc{params: two, results: one, run: func(ctx context.Context, c *call, _ api.Module, s []uint64) {
-			block, data := c.consume(s[0]), c.consume(s[1])
-			s[0] = c.answer(ctx, name, f, block, data)
+			block, data := c.consume(s[0], maxRequest), f.data(c, s[1])
+			s[0] = c.answer(ctx, name, f.do, block, data)
 		}}
 	}
 	return m
@@ -188,7 +195,7 @@ func doSecretHandle(_ context.Context, c *call, block, _ []byte) (any, *abi.Prob
 
 func runLog(_ context.Context, c *call, _ api.Module, s []uint64) {
 	var req abi.LogRequest
-	block := c.consume(s[0])
+	block := c.consume(s[0], maxRequest)
 	if p := decodeRequest(block, &req); p != nil {
 		c.log.add(slog.LevelWarn, "log", "a log line could not be read: "+p.Message)
 		return
@@ -224,7 +231,7 @@ func withFields(message string, fields map[string]string) string {
 
 func runProgress(ctx context.Context, c *call, _ api.Module, s []uint64) {
 	var req abi.ProgressRequest
-	if decodeRequest(c.consume(s[0]), &req) != nil {
+	if decodeRequest(c.consume(s[0], maxRequest), &req) != nil {
 		return
 	}
 	c.progress(ctx, req)

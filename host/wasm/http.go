@@ -236,7 +236,7 @@ func publicHeaders(h map[string][]string) map[string][]string {
 // runHTTPRequest is Extism's request function over the same fetch. A refusal is a
 // response: plugins show it as text and stay alive.
 func runHTTPRequest(ctx context.Context, c *call, _ api.Module, s []uint64) {
-	block, body := c.consume(s[0]), c.consume(s[1])
+	block, body := c.consume(s[0], maxRequest), c.consume(s[1], c.limits.HTTPSent)
 	req, p := decodeFetch(block)
 	var resp abi.FetchResponse
 	var out []byte

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"unicode/utf8"
 )
 
 // Geometry of the kernel's arena.
@@ -191,8 +192,8 @@ func (k *kernel) bytes(h uint64) ([]byte, error) {
 	return k.buf[h : h+b.len : h+b.len], nil
 }
 
-// consume copies the block at h out and puts it into quarantine: guests free what
-// they handed over, and may do so before they read the answer.
+// consume returns the block at h, as bytes does, and puts it into quarantine: guests
+// free what they handed over, and may do so before they read the answer.
 func (k *kernel) consume(h uint64) ([]byte, error) {
 	view, err := k.bytes(h)
 	if err != nil || h == 0 {
@@ -203,7 +204,7 @@ func (k *kernel) consume(h uint64) ([]byte, error) {
 		k.blocks[h] = b
 		k.quarantine = append(k.quarantine, h)
 	}
-	return append([]byte(nil), view...), nil
+	return view, nil
 }
 
 // put makes a block that holds p; 0 if p is empty.
@@ -295,7 +296,8 @@ func (k *kernel) output() []byte {
 	return append([]byte(nil), k.buf[k.out.off:k.out.off+k.out.len]...)
 }
 
-// errorText is the whole block of error_set, and whether one was set.
+// errorText is the block of error_set, as far as anybody is shown it, and whether one
+// was set.
 func (k *kernel) errorText() (string, bool) {
 	if k.err == 0 {
 		return "", false
@@ -304,7 +306,7 @@ func (k *kernel) errorText() (string, bool) {
 	if err != nil {
 		return "", true
 	}
-	return string(b), true
+	return string(b[:min(len(b), maxErrorText+utf8.UTFMax)]), true
 }
 
 // reset drops every block, input, output and error; what was committed stays, zeroed.

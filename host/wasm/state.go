@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
@@ -194,11 +195,20 @@ func (c *call) problemOf(ctx context.Context, what string, err error) *abi.Probl
 	return &abi.Problem{Code: abi.CodeInternal, Message: what + " failed"}
 }
 
-// consume takes the block at handle h from the guest.
-func (c *call) consume(h uint64) []byte {
+// view takes the block at handle h from the guest, as it lies in the kernel: it is
+// valid until the next allocation.
+func (c *call) view(h uint64) []byte {
 	b, err := c.kernel.consume(h)
 	c.check(err)
 	return b
+}
+
+// consume copies the block at handle h from the guest, and of a longer one than most
+// no more than what shows that it is longer: copies are outside of the guest's
+// budget, and a guest can name one large block in call after call.
+func (c *call) consume(h uint64, most int64) []byte {
+	b := c.view(h)
+	return slices.Clone(b[:min(int64(len(b)), max(most, 0)+1)])
 }
 
 // put hands p to the guest.

@@ -19,11 +19,11 @@ func userFuncs() map[string]hostFunc {
 	one := types(i64)
 	answer := func(f func(ctx context.Context, c *call, block []byte) []byte) hostFunc {
 		return hostFunc{params: one, results: one, run: func(ctx context.Context, c *call, _ api.Module, s []uint64) {
-			s[0] = c.put(f(ctx, c, c.consume(s[0])))
+			s[0] = c.put(f(ctx, c, c.consume(s[0], maxRequest)))
 		}}
 	}
 	notify := func(f func(ctx context.Context, c *call, block []byte)) hostFunc {
-		return hostFunc{params: one, run: func(ctx context.Context, c *call, _ api.Module, s []uint64) { f(ctx, c, c.consume(s[0])) }}
+		return hostFunc{params: one, run: func(ctx context.Context, c *call, _ api.Module, s []uint64) { f(ctx, c, c.consume(s[0], maxRequest)) }}
 	}
 	drop := func(context.Context, *call, []byte) {} // a hint that changes nothing here
 	changed := hostFunc{run: func(_ context.Context, c *call, _ api.Module, _ []uint64) {
