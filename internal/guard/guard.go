@@ -9,13 +9,13 @@
 package guard
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -232,7 +232,7 @@ func (g *Guard) Check(ctx context.Context, p Place, texts ...[]byte) error {
 	return nil
 }
 
-// CheckJSON is Check of a document, and of its strings joined: a value may be spread
+// CheckJSON is Check of a document, and of its string values joined: a value may be spread
 // over them, and over those of several documents.
 func (g *Guard) CheckJSON(ctx context.Context, p Place, doc []byte) error {
 	if g == nil {
@@ -247,18 +247,35 @@ func (g *Guard) CheckJSON(ctx context.Context, p Place, doc []byte) error {
 	return g.Check(ctx, p, joinStrings(doc))
 }
 
-// joinStrings returns the strings of doc without anything between them.
+// joinStrings returns the strings that are values in doc, without anything between
+// them: what a tool that puts its arguments together would get.
 func joinStrings(doc []byte) []byte {
 	var out []byte
-	d := json.NewDecoder(strings.NewReader(string(doc)))
+	var open []json.Delim
+	isKey := false // the next string is the name of a member
+	d := json.NewDecoder(bytes.NewReader(doc))
 	for {
 		t, err := d.Token()
 		if err != nil {
 			return out
 		}
-		if s, ok := t.(string); ok {
-			out = append(out, s...)
+		switch t := t.(type) {
+		case json.Delim:
+			if t == '{' || t == '[' {
+				open = append(open, t)
+			} else {
+				open = open[:len(open)-1]
+			}
+			isKey = len(open) > 0 && open[len(open)-1] == '{'
+			continue
+		case string:
+			if isKey {
+				isKey = false
+				continue
+			}
+			out = append(out, t...)
 		}
+		isKey = len(open) > 0 && open[len(open)-1] == '{'
 	}
 }
 
