@@ -58,7 +58,7 @@ func Drill(a Armed) ([]Goal, error) {
 	if len(sources) == 0 {
 		return goals, nil // nothing that a stranger writes gets to the model
 	}
-	h, err := NewLoop("drill", s, drillSuite, a.Rules)
+	h, err := NewLoop("drill", s, a.Rules)
 	if err != nil {
 		return nil, err
 	}

@@ -22,11 +22,9 @@ import (
 // simulated policies: a scripted model proposes the calls, fakes stand behind the
 // tools, and the perfect human answers through the Approver of the door.
 type Loop struct {
-	label string
-	agent *agent.Agent
-	suite *Suite
-	name  string
-	count atomic.Uint64 // of sessions
+	label  string
+	agents map[string]*agent.Agent // by suite
+	count  atomic.Uint64           // of sessions
 }
 
 // owner speaks and operator approves: two principals, as in the daemon.
@@ -41,14 +39,30 @@ const agentID abi.AgentID = "home"
 // most bounds the steps of one attack with all its variants.
 const most = 1 << 20
 
-// NewLoop returns the product's loop over the tools of one suite.
-func NewLoop(name string, s *Suite, suite string, rules agent.Rules) (*Loop, error) {
-	cfg := agent.Config{Grants: map[abi.AgentID][]abi.ToolRef{}, Rules: rules, Recorder: unrecorded{}, Approver: approver{}, MaxResult: 1 << 20}
-	for _, key := range slices.Sorted(maps.Keys(s.Tools)) {
-		if !strings.HasPrefix(key, suite+"/") {
+// NewLoop returns the product's loop over the tools of s, one agent for each of its
+// suites.
+func NewLoop(name string, s *Suite, rules agent.Rules) (*Loop, error) {
+	l := &Loop{label: name, agents: map[string]*agent.Agent{}}
+	for _, t := range s.Tools {
+		if l.agents[t.Suite] != nil {
 			continue
 		}
+		a, err := newAgent(s, t.Suite, rules)
+		if err != nil {
+			return nil, err
+		}
+		l.agents[t.Suite] = a
+	}
+	return l, nil
+}
+
+func newAgent(s *Suite, suite string, rules agent.Rules) (*agent.Agent, error) {
+	cfg := agent.Config{Grants: map[abi.AgentID][]abi.ToolRef{}, Rules: rules, Recorder: unrecorded{}, Approver: approver{}, MaxResult: 1 << 20}
+	for _, key := range slices.Sorted(maps.Keys(s.Tools)) {
 		t := s.Tools[key]
+		if t.Suite != suite {
+			continue
+		}
 		f := fake{ref: ref(t.Name), name: t.Name, digest: abi.DigestOf([]byte(key))}
 		cfg.Tools = append(cfg.Tools, agent.Spec{
 			Ref: f.ref, Digest: f.digest, Descriptor: named(t), Impl: f,
@@ -60,11 +74,9 @@ func NewLoop(name string, s *Suite, suite string, rules agent.Rules) (*Loop, err
 	if err != nil {
 		return nil, err
 	}
-	l := &Loop{label: name, suite: s, name: suite}
-	l.agent, err = agent.New(agent.Options{
+	return agent.New(agent.Options{
 		ID: agentID, Model: steered{}, Dispatcher: d, MaxSteps: most, MaxCalls: most, MaxText: 1 << 20, MaxHistory: most, MaxContext: 1 << 30,
 	})
-	return l, err
 }
 
 // named is the descriptor under the name that the registry wants.
@@ -109,7 +121,7 @@ func (l *Loop) Open(s Session, w *World) (Door, error) {
 	ctx := context.WithValue(context.Background(), doorKey{}, d)
 	in := agent.Inbound{Session: abi.SessionID(fmt.Sprintf("s%d", l.count.Add(1))), From: owner, Text: s.Prompt}
 	go func() {
-		_, err := l.agent.Handle(ctx, in)
+		_, err := l.agents[s.Name].Handle(ctx, in)
 		d.done <- err
 	}()
 	select {
