@@ -254,6 +254,7 @@ func joinStrings(doc []byte) []byte {
 	var open []json.Delim
 	isKey := false // the next string is the name of a member
 	d := json.NewDecoder(bytes.NewReader(doc))
+	d.UseNumber() // no number ends the walk
 	for {
 		t, err := d.Token()
 		if err != nil {
