@@ -33,7 +33,7 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			return NewError(http.StatusForbidden, "the Host header names another server", "api/host", "call the address that STATE/run/address holds")
 		}
 		for _, origin := range r.Header.Values("Origin") {
-			if u, err := url.Parse(origin); err != nil || u.Scheme != "http" || !s.hosts[strings.ToLower(u.Host)] || u.Path != "" {
+			if u, err := url.Parse(origin); err != nil || u.Scheme != "http" || u.User != nil || !s.hosts[strings.ToLower(u.Host)] || u.Path != "" {
 				return NewError(http.StatusForbidden, "requests from another origin are not served", "api/origin", "")
 			}
 		}

@@ -42,12 +42,30 @@ func decode(c echo.Context, into any) error {
 	if err := abi.CheckJSON(data, MaxDepth); err != nil {
 		return NewError(http.StatusBadRequest, "the body is not acceptable JSON: "+err.Error(), "api/json", "")
 	}
+	if key, ok := foreignKey(data); ok {
+		return NewError(http.StatusBadRequest, fmt.Sprintf("the body does not fit: unknown field %q", key), "api/json", "")
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		return NewError(http.StatusBadRequest, "the body does not fit: "+strings.TrimPrefix(err.Error(), "json: "), "api/json", "")
 	}
 	return nil
+}
+
+// foreignKey returns a key of the object data that no request has, because of its
+// spelling: encoding/json takes Message, and even meſſage, for message.
+func foreignKey(data []byte) (string, bool) {
+	var keys map[string]json.RawMessage
+	if json.Unmarshal(data, &keys) != nil {
+		return "", false // no object: the decoder says so
+	}
+	for key := range keys {
+		if strings.Trim(key, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			return key, true
+		}
+	}
+	return "", false
 }
 
 func (s *Server) chat(c echo.Context) error {
@@ -63,9 +81,11 @@ func (s *Server) chat(c echo.Context) error {
 	case len(req.Session) > maxSession || !printable(req.Session):
 		return NewError(http.StatusBadRequest, fmt.Sprintf("session is not a printable name of at most %d bytes", maxSession), "api/chat", "")
 	}
-	// The deadline of reading the request would end a long answer's context too.
-	if err := http.NewResponseController(c.Response()).SetReadDeadline(time.Time{}); err != nil {
-		s.log.Debug("no read deadline here", "err", err)
+	// The deadline of reading the request would end a long answer's context too; that
+	// of writing begins with each write.
+	conn := http.NewResponseController(c.Response())
+	if err := errors.Join(conn.SetReadDeadline(time.Time{}), conn.SetWriteDeadline(time.Time{})); err != nil {
+		s.log.Debug("no deadlines here", "err", err)
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), chatTime)
 	defer cancel()
@@ -73,6 +93,9 @@ func (s *Server) chat(c echo.Context) error {
 		return s.stream(ctx, c, req)
 	}
 	reply, err := s.backend.Chat(ctx, req, nil)
+	if deadlineErr := conn.SetWriteDeadline(time.Now().Add(s.patience)); deadlineErr != nil {
+		s.log.Debug("no deadline here", "err", deadlineErr)
+	}
 	if err != nil {
 		return err
 	}
@@ -86,7 +109,7 @@ func (s *Server) stream(ctx context.Context, c echo.Context, req ChatRequest) er
 	w.Header().Set(echo.HeaderContentType, "text/event-stream")
 	w.WriteHeader(http.StatusOK)
 	w.Flush()
-	out := &events{w: w, encode: s.encode}
+	out := &events{w: w, encode: s.encode, patience: s.patience}
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -112,9 +135,11 @@ func (s *Server) stream(ctx context.Context, c echo.Context, req ChatRequest) er
 	return nil
 }
 
-// events writes server-sent events; the mutex keeps a heartbeat out of an event.
+// events writes server-sent events; the mutex keeps a heartbeat out of an event. A
+// client that takes none of them is given up: the agent waits for each write.
 type events struct {
-	encode func(any) ([]byte, error)
+	encode   func(any) ([]byte, error)
+	patience time.Duration
 
 	mu sync.Mutex // guards w and id
 	w  *echo.Response
@@ -136,6 +161,9 @@ func (e *events) emit(ev Event) {
 func (e *events) raw(text string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if http.NewResponseController(e.w).SetWriteDeadline(time.Now().Add(e.patience)) != nil {
+		return
+	}
 	if _, err := io.WriteString(e.w, text); err == nil {
 		e.w.Flush()
 	}
@@ -170,7 +198,7 @@ func (s *Server) stopDaemon(c echo.Context) error {
 }
 
 func answer(c echo.Context, f func(context.Context) (any, error)) error {
-	ctx, cancel := context.WithTimeout(c.Request().Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(c.Request().Context(), answerTime)
 	defer cancel()
 	v, err := f(ctx)
 	if err != nil {

@@ -22,6 +22,8 @@ const (
 	MaxDepth    = 32               // nesting of a JSON body
 	maxHeader   = 16 << 10         // bytes of all request headers
 	readTime    = 15 * time.Second // whole request
+	answerTime  = 30 * time.Second // what the backend may take, but for a message
+	writeTime   = 30 * time.Second // a client that takes no bytes for so long is gone
 	idleTime    = 60 * time.Second // kept-alive connection
 	chatTime    = 10 * time.Minute // one message, with the time an approval may take
 	burst       = 100              // requests at once
@@ -52,6 +54,7 @@ type Server struct {
 	failures *rate.Limiter
 	listener net.Listener
 	http     *http.Server
+	patience time.Duration      // with a client that takes no bytes
 	stop     context.CancelFunc // ends the requests that Shutdown would wait for
 }
 
@@ -88,14 +91,14 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 			sha256.Sum256([]byte(cfg.Token)): scopeOperate, sha256.Sum256([]byte(cfg.Approve)): scopeApprove,
 		}, hosts: hosts(l.Addr()),
 		requests: rate.NewLimiter(perSecond, burst), failures: rate.NewLimiter(perSecond, burst),
-		listener: l, stop: stop,
+		listener: limit(l, maxConns), patience: writeTime, stop: stop,
 	}
 	if s.redact == nil {
 		s.redact = func(doc []byte) ([]byte, error) { return doc, nil }
 	}
 	s.http = &http.Server{
 		Handler: s.routes(), MaxHeaderBytes: maxHeader,
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: readTime, IdleTimeout: idleTime,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: readTime, WriteTimeout: answerTime + writeTime, IdleTimeout: idleTime,
 		ErrorLog:    slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return base },
 	}
