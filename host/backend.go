@@ -91,7 +91,10 @@ func (h *Host) handle(ctx context.Context, who *agent.Agent, c conversation, w *
 }
 
 func chatProblem(err error) error {
+	var spent *agent.Refusal
 	switch {
+	case errors.As(err, &spent):
+		return admin.NewError(http.StatusTooManyRequests, spent.Why, spent.Rule, spent.Fix)
 	case errors.Is(err, agent.ErrInbound):
 		return admin.NewError(http.StatusBadRequest, err.Error(), "agent/inbound", "")
 	case errors.Is(err, agent.ErrBusy):

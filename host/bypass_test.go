@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,8 +135,8 @@ func TestBypass05SkillNeedsAnAuthorization(t *testing.T) {
 	}
 }
 
-// An agent could edit the list of servers past the gate. No tool is the host's own, so
-// none changes its configuration, skills, grants or approvals.
+// An agent could edit the list of servers past the gate. The host's own tools are those
+// of the agent's memory, so none changes its configuration, skills, grants or approvals.
 func TestBypass07NoToolChangesTheHost(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
@@ -145,7 +146,7 @@ func TestBypass07NoToolChangesTheHost(t *testing.T) {
 	}
 	for _, tool := range w.dispatcher.Tools("main") {
 		skill, _, _ := strings.Cut(tool.Name, ".")
-		installed := false
+		installed := slices.Contains([]string{"memory.store", "memory.search", "memory.forget"}, tool.Name)
 		for _, s := range w.skills {
 			installed = installed || s.Bundle != nil && s.Bundle.Name() == abi.SkillName(skill)
 		}

@@ -49,6 +49,7 @@ type Config struct {
 	Log      slog.Handler // nil discards; known secrets are taken out of every record
 
 	model func(config.Agent) (agent.Model, error) // of a test; nil = newModel
+	now   func() time.Time                        // of a test, for budgets; nil = time.Now
 }
 
 // ErrNoSkill is returned for a name that no installed skill has.
@@ -66,6 +67,8 @@ type Host struct {
 	ledger    *ledger
 	guard     *guard.Guard // of what leaves
 	approvals *approvals
+	budgets   *budgets
+	memories  *memories
 	surveyor
 	egress   *openOrigins
 	agents   map[string]*agent.Agent
@@ -94,6 +97,9 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	if cfg.model == nil {
 		cfg.model = newModel
 	}
+	if cfg.now == nil {
+		cfg.now = time.Now
+	}
 	secrets := &knownSecrets{}
 	h.log = slog.New(redact.Handler(cfg.Log, secrets.matcher))
 	if h.release, err = cfg.State.Lock(); err != nil {
@@ -121,6 +127,14 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 		return nil, err
 	}
 	h.approvals, err = openApprovals(ctx, cfg.State.Approvals(), h.ledger, time.Duration(cfg.Settings.Approvals.Timeout), secrets.Redact)
+	if err != nil {
+		return nil, err
+	}
+	h.budgets, err = openBudgets(ctx, cfg.State.Budget(), cfg.Settings.Agents, h.ledger, h.log, cfg.now)
+	if err != nil {
+		return nil, err
+	}
+	h.memories, err = openMemories(ctx, cfg.State, cfg.Settings.Agents, h.guard, h.ledger, h.log)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +202,7 @@ func (h *Host) addAgent(a config.Agent, w *world, newModel func(config.Agent) (a
 		return fmt.Errorf("persona: %w", err)
 	}
 	h.agents[string(a.Name)], err = agent.New(agent.Options{
-		ID: abi.AgentID(a.Name), Model: model, Dispatcher: w.dispatcher, System: agent.NewSystem(persona),
+		ID: abi.AgentID(a.Name), Model: meteredModel{model, abi.AgentID(a.Name), h.budgets}, Dispatcher: w.dispatcher, System: agent.NewSystem(persona),
 	})
 	return err
 }
@@ -210,7 +224,7 @@ func newModel(a config.Agent) (agent.Model, error) {
 // services are the parts of the host that act for guests.
 func (h *Host) services() wasm.Services {
 	return guarded(h.guard, wasm.Services{
-		Fetch: h.chamber.Broker, KV: h.chamber.KV, Ask: h.approvals, Secrets: h.chamber.Broker, Observer: observer{h.ledger, h.log},
+		Fetch: meteredFetch{h.chamber.Broker, h.budgets}, KV: h.chamber.KV, Ask: meteredAsk{h.approvals, h.budgets}, Secrets: h.chamber.Broker, Observer: observer{h.ledger, h.log},
 	})
 }
 
@@ -317,6 +331,12 @@ func (h *Host) Close() error {
 	if h.approvals != nil && h.approvals.store != nil {
 		all = errors.Join(all, h.approvals.store.Close())
 	}
+	if h.memories != nil {
+		all = errors.Join(all, h.memories.Close())
+	}
+	if h.budgets != nil {
+		all = errors.Join(all, h.budgets.Close())
+	}
 	if h.audit != nil {
 		all = errors.Join(all, h.audit.Close())
 	}
@@ -346,7 +366,10 @@ func (h *Host) Warnings() []string {
 			w = append(w, fmt.Sprintf("agent %s follows the script %s", a.Name, filepath.Base(a.Script)))
 		}
 	}
-	return slices.Concat(w, h.idleRules(), h.markedWarnings())
+	if why := h.memories.missing; why != nil {
+		w = append(w, "agents have no memory: "+why.Error())
+	}
+	return slices.Concat(w, h.idleRules(), h.markedWarnings(), h.budgets.warnings())
 }
 
 // idleRules names the rules about approvals that match nothing.

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -77,7 +78,11 @@ func (v *surveyor) survey() []standing {
 	var names policy.Builder // finds tools whose names are taken or look alike
 	for _, f := range v.catalog.Scan() {
 		s := standing{Found: f}
-		if f.Err == nil {
+		switch {
+		case f.Err != nil:
+		case f.Bundle.Name() == memorySkill:
+			s.Err = fmt.Errorf("skill %q: %w", memorySkill, errReserved)
+		default:
 			s.Err = register(&names, f.Bundle)
 		}
 		if s.Err != nil {

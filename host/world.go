@@ -43,7 +43,7 @@ func (h *Host) current() (*world, error) {
 
 // door seals a dispatcher over the usable skills.
 func (h *Host) door(list []standing) (*agent.Dispatcher, error) {
-	cfg := agent.Config{Approver: h.approvals, Recorder: h.ledger, Guard: h.guard, ApprovalTimeout: h.approvals.limit, Rules: rulesOf(h.settings.Approvals), Grants: map[abi.AgentID][]abi.ToolRef{}}
+	cfg := agent.Config{Approver: h.approvals, Recorder: h.ledger, Guard: h.guard, Meter: h.budgets, ApprovalTimeout: h.approvals.limit, Rules: rulesOf(h.settings.Approvals), Grants: map[abi.AgentID][]abi.ToolRef{}}
 	for _, s := range list {
 		if s.State == skillRefused {
 			continue
@@ -53,6 +53,14 @@ func (h *Host) door(list []standing) (*agent.Dispatcher, error) {
 			cfg.Tools = append(cfg.Tools, spec)
 			for _, a := range s.Agents {
 				cfg.Grants[a] = append(cfg.Grants[a], spec.Ref)
+			}
+		}
+	}
+	for _, spec := range h.memories.specs() {
+		cfg.Tools = append(cfg.Tools, spec)
+		for _, a := range h.settings.Agents {
+			if id := abi.AgentID(a.Name); h.memories.granted(id) {
+				cfg.Grants[id] = append(cfg.Grants[id], spec.Ref)
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,6 +82,9 @@ func (a *app) connect() (*client, error) {
 	return &client{http: httpClient, base: base, token: strings.TrimSpace(string(token)), approve: strings.TrimSpace(string(approve))}, nil
 }
 
+// decided are the paths below which a person decides: that takes the other token.
+var decided = []string{"/api/approvals/", "/api/endorsements/", "/api/conversations/", "/api/memory/"}
+
 func (c *client) send(ctx context.Context, method, path, accept string, body any) (*http.Response, error) {
 	var data []byte
 	if body != nil {
@@ -94,7 +98,7 @@ func (c *client) send(ctx context.Context, method, path, accept string, body any
 		return nil, fmt.Errorf("make request: %w", err)
 	}
 	token := c.token
-	if method != http.MethodGet && (strings.HasPrefix(path, "/api/approvals/") || strings.HasPrefix(path, "/api/endorsements/") || strings.HasPrefix(path, "/api/conversations/")) {
+	if method != http.MethodGet && slices.ContainsFunc(decided, func(p string) bool { return strings.HasPrefix(path, p) }) {
 		token = c.approve
 	}
 	req.Header.Set("Authorization", "Bearer "+token)

@@ -44,6 +44,17 @@ func (f fake) Endorsements(context.Context) ([]approval.Endorsement, error) { re
 func (f fake) Marked(context.Context) ([]Conversation, error)               { return nil, f.failWith }
 func (f fake) Clear(context.Context, Conversation) error                    { return f.failWith }
 func (f fake) Revoke(context.Context, string) error                         { return f.failWith }
+func (f fake) Budgets(_ context.Context, agent string) ([]Budget, error) {
+	return []Budget{{Agent: agent}}, f.failWith
+}
+func (f fake) Memories(_ context.Context, q MemoryQuery) ([]MemoryRow, error) {
+	return []MemoryRow{{Agent: q.Agent, Text: q.Text, ID: int64(q.Limit)}}, f.failWith
+}
+func (f fake) Memory(_ context.Context, agent string, id int64) (MemoryRow, error) {
+	return MemoryRow{Agent: agent, ID: id}, f.failWith
+}
+func (f fake) Forget(context.Context, string, int64) error          { return f.failWith }
+func (f fake) Promote(context.Context, string, int64, string) error { return f.failWith }
 func (f fake) Decide(_ context.Context, id string, _ Decision) error {
 	if id == "gone" {
 		return NewError(http.StatusConflict, "already decided", "approval/decided", "")
@@ -367,7 +378,7 @@ func TestTokensHaveTheirOwnScope(t *testing.T) {
 	t.Parallel()
 	s, base := start(t, fake{})
 	// What a person decides is under these; reading it is no decision.
-	human := []string{"/api/approvals", "/api/endorsements", "/api/conversations"}
+	human := []string{"/api/approvals", "/api/endorsements", "/api/conversations", "/api/memory"}
 	count := 0
 	for _, r := range routeTable(s) {
 		if strings.HasPrefix(r.path, "/health") || strings.HasSuffix(r.path, "*") {

@@ -31,6 +31,8 @@ type Backend interface {
 	Marked(ctx context.Context) ([]Conversation, error)
 	// Clear takes the mark from one.
 	Clear(ctx context.Context, c Conversation) error
+	Treasury
+	Archive
 	// Stop asks the daemon to end gracefully.
 	Stop(ctx context.Context) error
 }

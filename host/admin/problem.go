@@ -65,7 +65,7 @@ func (s *Server) problem(err error) *Error {
 	if errors.As(err, &he) {
 		switch he.Code {
 		case http.StatusNotFound:
-			return NewError(he.Code, "there is no such resource", "api/route", "the routes are /health, /api/chat, /api/status, /api/skills, /api/audit, /api/approvals, /api/endorsements, /api/conversations")
+			return NewError(he.Code, "there is no such resource", "api/route", "the routes are /health, /api/chat, /api/status, /api/skills, /api/audit, /api/approvals, /api/endorsements, /api/conversations, /api/budgets, /api/memory")
 		case http.StatusMethodNotAllowed:
 			return NewError(he.Code, "this resource does not answer that method", "api/method", "")
 		case http.StatusRequestEntityTooLarge:

@@ -147,6 +147,9 @@ func (s *Server) routes() *echo.Echo {
 	api.GET("/skills", only(s.skills, scopeOperate))
 	api.GET("/audit", only(s.audit, scopeOperate))
 	api.POST("/stop", only(s.stopDaemon, scopeOperate))
+	api.GET("/budgets", only(s.budgets, scopeOperate))
+	api.GET("/memory", only(s.memories, scopeOperate|scopeApprove))
+	api.GET("/memory/:id", only(s.memory, scopeOperate|scopeApprove))
 	api.GET("/approvals", only(s.approvals, scopeOperate|scopeApprove))
 	api.GET("/approvals/:id", only(s.approval, scopeOperate|scopeApprove))
 	api.GET("/conversations", only(s.marked, scopeOperate|scopeApprove))
@@ -155,6 +158,8 @@ func (s *Server) routes() *echo.Echo {
 	api.POST("/approvals/:id", only(s.decide, scopeApprove))
 	api.DELETE("/endorsements/:id", only(s.revoke, scopeApprove))
 	api.POST("/conversations/clear", only(s.clear, scopeApprove))
+	api.POST("/memory/:id", only(s.promote, scopeApprove))
+	api.DELETE("/memory/:id", only(s.forget, scopeApprove))
 	// Without this, an unknown path below /api would tell strangers which paths exist.
 	api.Any("/*", func(echo.Context) error { return echo.ErrNotFound })
 	return e
