@@ -1,12 +1,14 @@
 package broker
 
 import (
+	"bytes"
 	"compress/gzip"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -276,6 +278,33 @@ func TestGzipIsUndone(t *testing.T) {
 	}
 	if resp, _, p = k.fetch(abi.FetchRequest{URL: origin, Method: "HEAD"}, ""); p != nil || resp.Length != 0 {
 		t.Errorf("HEAD: %+v %v", resp, p)
+	}
+}
+
+// TestGzipOfNothing: members of gzip that hold no byte pass no limit of decoded bytes.
+func TestGzipOfNothing(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	var sent atomic.Int64
+	port := k.serve(true, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		var b bytes.Buffer
+		for b.Len() < 1<<16 {
+			_ = gzip.NewWriter(&b).Close()
+		}
+		for range 4096 { // 256 MiB
+			n, err := w.Write(b.Bytes())
+			if sent.Add(int64(n)); err != nil {
+				return
+			}
+		}
+	})
+	origin := at("http", "a.example", port)
+	k.open(origin)
+	_, _, p := k.fetch(abi.FetchRequest{URL: origin}, "")
+	wantProblem(t, p, abi.CodeTooLarge, "limits.http_response")
+	if n := sent.Load(); n > 64*abi.MiB { // the buffers of the connection are among it
+		t.Errorf("%d MiB were read", n>>20)
 	}
 }
 

@@ -96,7 +96,8 @@ func (x *exchange) finish(ctx context.Context, resp *http.Response, right abi.HT
 func (x *exchange) read(ctx context.Context, resp *http.Response, ev *Event) ([]byte, *abi.Problem) {
 	over := tooLarge("response", x.limit.name, x.limit.bytes)
 	over.RequestSent = true
-	var src io.Reader = resp.Body
+	raw := &io.LimitedReader{R: resp.Body, N: encoded(x.limit.bytes)}
+	var src io.Reader = raw
 	if x.method != http.MethodHead && resp.ContentLength != 0 {
 		coding := strings.ToLower(strings.TrimSpace(strings.Join(resp.Header.Values("Content-Encoding"), ",")))
 		switch coding {
@@ -105,8 +106,7 @@ func (x *exchange) read(ctx context.Context, resp *http.Response, ev *Event) ([]
 				return nil, over
 			}
 		case "gzip", "x-gzip":
-			z := &lazyGzip{src: resp.Body}
-			src = z
+			src = &lazyGzip{src: raw}
 			resp.Header.Del("Content-Encoding")
 		default:
 			return nil, &abi.Problem{
@@ -117,13 +117,21 @@ func (x *exchange) read(ctx context.Context, resp *http.Response, ev *Event) ([]
 	}
 	body, err := io.ReadAll(io.LimitReader(src, x.limit.bytes+1))
 	ev.Received = int64(len(body))
-	if int64(len(body)) > x.limit.bytes {
+	if int64(len(body)) > x.limit.bytes || err != nil && raw.N == 0 {
 		return nil, over
 	}
 	if err != nil {
 		return nil, x.failed(ctx, err, ev)
 	}
 	return body, nil
+}
+
+// encoded is how many bytes on the wire can hold n bytes for the guest. A body can
+// take more only by holding nothing, such as empty members of gzip without end, which
+// would be decoded for as long as the request may last.
+func encoded(n int64) int64 {
+	const head, perCent = 64 << 10, 100
+	return n + n/perCent + head
 }
 
 // lazyGzip reads the gzip header at the first read, so that an empty body is empty.
