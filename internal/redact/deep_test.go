@@ -106,6 +106,11 @@ func hidings(v string) map[string]string {
 		"hex escapes, some":        everyOther(v, func(c byte) string { return fmt.Sprintf(`\x%02x`, c) }),
 		"entities":                 each(v, func(c byte) string { return fmt.Sprintf("&#%d;", c) }),
 		"hex entities, some":       everyOther(v, func(c byte) string { return fmt.Sprintf("&#x%x;", c) }),
+		"in a path, twice":         "/v1/items/" + b64(b64(v)),
+		"in a path, hex of base64": "/v1/x-" + hex.EncodeToString([]byte(b64(v))) + "/z",
+		"hex behind a digit":       "a" + hex.EncodeToString([]byte(b64(v))),
+		"behind one, twice":        "q" + b64(b64(long)),
+		"behind three, of spaces":  "abc" + b64(each(v, func(c byte) string { return string(c) + " " })),
 		"data URL":                 "data:text/plain;base64," + b64(long),
 	}
 }

@@ -140,30 +140,44 @@ func (s *state) lookWord(word []byte, depth int, w *work) string {
 	return s.inner(depth, w)
 }
 
+// lookRun looks into what the digits of run mean, as hex and as base64. Where a coding
+// begins is not known: a "/" of the path before it is a digit as well.
 func (s *state) lookRun(run []byte, depth int, w *work) string {
-	var isHex bool // digits that are all hexadecimal are not base64 by accident
-	if w.derived[depth], isHex = decodeHex(w.derived[depth][:0], run); isHex {
-		return s.inner(depth, w)
-	}
-	w.derived[depth] = decode64(w.derived[depth][:0], run)
-	if name := s.inner(depth, w); name != "" {
-		return name
-	}
-	for at := 1; at < len(run); at++ { // a stream behind other digits
-		n := bytes.Index(run[at:], []byte(gzipBase64))
-		if n < 0 {
-			return ""
+	for at := 0; ; {
+		start, end, ok := nextHex(run, at)
+		if !ok {
+			break
 		}
-		at += n
-		w.derived[depth] = decode64(w.derived[depth][:0], run[at:])
-		if w.left -= len(w.derived[depth]); w.left < 0 {
-			return Unscanned
+		for shift := range 2 {
+			w.derived[depth] = decodeHex(w.derived[depth][:0], run[start+shift:end])
+			if name := s.shifted(shift, depth, w); name != "" {
+				return name
+			}
 		}
-		if name := s.lookStream(w.derived[depth], depth+1, w); name != "" {
+		if end-start == len(run) {
+			return "" // digits that are all hexadecimal are not base64 by accident
+		}
+		at = end
+	}
+	for shift := range 4 {
+		w.derived[depth] = decode64(w.derived[depth][:0], run[shift:])
+		if name := s.shifted(shift, depth, w); name != "" {
 			return name
 		}
 	}
 	return ""
+}
+
+// shifted is inner, for what a coding means that begins behind its first digit only if
+// there is something to look into: text or a compressed stream. Other meanings of a
+// value are spellings of it, which are found at any place.
+func (s *state) shifted(shift, depth int, w *work) string {
+	if shift > 0 && !hasText(w.derived[depth]) {
+		if streams := newStreams(w.derived[depth]); streams.none() {
+			return ""
+		}
+	}
+	return s.inner(depth, w)
 }
 
 // streams finds where compressed streams may begin: the headers of gzip and of zlib
@@ -192,6 +206,16 @@ func (s *streams) after(i, from int) int {
 		return from + n
 	}
 	return len(s.b)
+}
+
+// none tells, before the first call of next, that there is no stream.
+func (s *streams) none() bool {
+	for _, m := range s.mark {
+		if m < len(s.b) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *streams) next() (start int, ok bool) {

@@ -204,17 +204,14 @@ func decode64(dst, run []byte) []byte {
 	return dst
 }
 
-// decodeHex appends what run means as hexadecimal digits to dst; ok is false if it has
-// any other digit.
-func decodeHex(dst, run []byte) (_ []byte, ok bool) {
+// decodeHex appends what the hexadecimal digits of run mean to dst, skipping others.
+func decodeHex(dst, run []byte) []byte {
 	half, odd := byte(0), false
 	for _, c := range run {
-		d, isHex := hexDigit(c)
+		d, ok := hexDigit(c)
 		switch {
-		case c == '\r' || c == '\n' || c == ' ' || c == '\t':
+		case !ok:
 			continue
-		case !isHex:
-			return dst, false
 		case odd:
 			dst = append(dst, half<<4|d)
 		default:
@@ -222,7 +219,59 @@ func decodeHex(dst, run []byte) (_ []byte, ok bool) {
 		}
 		odd = !odd
 	}
-	return dst, true
+	return dst
+}
+
+// nextHex returns the first stretch at or after from of at least minRun hexadecimal
+// digits and line ends.
+func nextHex(run []byte, from int) (start, end int, ok bool) {
+	isHex := func(c byte) bool {
+		_, digit := hexDigit(c)
+		return digit || c == '\n' || c == '\r' || c == ' ' || c == '\t'
+	}
+	for p := from + minRun - 1; p < len(run); {
+		if !isHex(run[p]) {
+			p += minRun
+			continue
+		}
+		start, end = p, p+1
+		for start > from && isHex(run[start-1]) {
+			start--
+		}
+		for end < len(run) && isHex(run[end]) {
+			end++
+		}
+		if end-start >= minRun {
+			return start, end, true
+		}
+		from = end
+		p = end + minRun
+	}
+	return 0, 0, false
+}
+
+// hasText tells whether minWord printable ASCII characters follow each other in b.
+func hasText(b []byte) bool {
+	printable := func(c byte) bool { return c >= ' ' && c < 0x7f || c == '\n' || c == '\r' || c == '\t' }
+	for p := minWord - 1; p < len(b); {
+		if !printable(b[p]) {
+			p += minWord
+			continue
+		}
+		start := p
+		for start > 0 && p-start < minWord && printable(b[start-1]) {
+			start--
+		}
+		end := p + 1
+		for end < len(b) && end-start < minWord && printable(b[end]) {
+			end++
+		}
+		if end-start >= minWord {
+			return true
+		}
+		p = end + minWord
+	}
+	return false
 }
 
 func hexDigit(c byte) (byte, bool) {
