@@ -9,6 +9,9 @@ import (
 // noteRE is a message that is a note in itself.
 var noteRE = regexp.MustCompile(`(?i)^\s*(?:please\s+)?(?:note|memo|todo|to-do|reminder)(?:\s*:|\s+(?:that|to self|down)\b)`)
 
+// knowRE is a message that asks for what was said before.
+var knowRE = regexp.MustCompile(`(?i)^\s*(?:please\s+)?(?:(?:what|which)\s+(?:else\s+)?do|do|tell me what)\s+you\s+(?:still\s+)?(?:know|remember|recall)\b`)
+
 // query is what a message asks for, in terms.
 type query struct {
 	words  []queryWord
@@ -36,6 +39,9 @@ func (ts *toolset) read(m *message) query {
 	}
 	if noteRE.MatchString(m.plain) {
 		q.action, q.strong = []string{"ADD"}, true
+	}
+	if knowRE.MatchString(m.plain) {
+		q.action, q.hints = []string{"SEARCH"}, append(slices.Clone(q.hints), "MEMORY")
 	}
 	add := func(text string, weight float64) {
 		for _, w := range tokens(text) {

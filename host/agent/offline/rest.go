@@ -21,6 +21,9 @@ func (f *filler) behindCommand(short bool) string {
 		text = text[:i] + " " + text[i+len(f.t.info.Name):]
 	}
 	text = strings.TrimSpace(text)
+	if ask := knowRE.FindString(text); ask != "" { // "what do you know" is one command
+		text = "know" + text[len(ask):]
+	}
 	rest := text
 	if head, tail, ok := strings.Cut(text, ":"); ok && !strings.HasPrefix(tail, "//") && f.onlyCommand(head) {
 		rest = tail
