@@ -48,7 +48,7 @@ func Glovebox() Rules {
 			"os.Getenv": {"cmd/glovebox", "host/config", "internal/testenv"}, "os.LookupEnv": {"cmd/glovebox", "host/config"}, "os.Environ": {"cmd/glovebox", "host/config"},
 			"os.StartProcess": {"sandbox"}, "syscall.ForkExec": {"sandbox"}, "syscall.Exec": {"sandbox"}, "syscall.StartProcess": {"sandbox"},
 			"golang.org/x/sys/unix.Exec": {"sandbox"},
-			"net.Dialer":                 {"broker"}, "net.Dial": nil, "net.DialTimeout": nil, "net.DialTCP": nil, "net.DialUDP": nil, "net.DialIP": nil, "net.DialUnix": nil,
+			"net.Dialer":                 {"broker"}, "net.Dial": {"internal/contain/probe"}, "net.DialTimeout": nil, "net.DialTCP": nil, "net.DialUDP": nil, "net.DialIP": nil, "net.DialUnix": nil,
 			"net.DefaultResolver": {"broker"}, "net.Resolver": {"broker"}, "net.LookupHost": nil, "net.LookupIP": nil, "net.LookupAddr": nil,
 			"net/http.Client": {"broker"}, "net/http.Transport": {"broker"}, "net/http.DefaultClient": nil, "net/http.DefaultTransport": nil,
 			"net/http.Get": nil, "net/http.Post": nil, "net/http.Head": nil, "net/http.PostForm": nil, "net/http.DefaultServeMux": nil, "net/http.HandleFunc": nil,

@@ -153,3 +153,13 @@ func TestUnchangedSkillOpens(t *testing.T) {
 		t.Errorf("a plain name: refused %v, %v", refused, err)
 	}
 }
+
+// What is left are messages that carry both lengths: the server takes the chunks, and
+// goes on with the connection.
+func TestSmuggling(t *testing.T) {
+	t.Parallel()
+	f, err := Smuggling(t.Context())
+	if err != nil || f.N > 6 || f.Of < 40 {
+		t.Errorf("%+v, %v", f, err)
+	}
+}

@@ -168,7 +168,6 @@ func parts(ctx context.Context, r *contain.Report, dir, source string) (err erro
 	}
 	defer func() { err = errors.Join(err, chamber.Close(context.WithoutCancel(ctx))) }()
 	r.Add(
-		contain.Missing("D request smuggling at the admin API", "not built: it listens on loopback, behind no proxy"),
 		contain.Missing("D WHATWG urltestdata, PayloadsAllTheThings", "not given"),
 		contain.Missing("E system calls inside the jails", "not built"), contain.Missing("E WASI preview 1 testsuite", "not given"),
 	)
@@ -176,6 +175,7 @@ func parts(ctx context.Context, r *contain.Report, dir, source string) (err erro
 		func() ([]contain.Figure, error) { return probe.Secrets(ctx, c) },
 		func() ([]contain.Figure, error) { return probe.Alterations(code) },
 		func() ([]contain.Figure, error) { return probe.Network(ctx) },
+		func() ([]contain.Figure, error) { f, err := probe.Smuggling(ctx); return []contain.Figure{f}, err },
 		func() ([]contain.Figure, error) { return chamber.Files(ctx, d) },
 		func() ([]contain.Figure, error) { return chamber.Guests(ctx) },
 		func() ([]contain.Figure, error) { return probe.Supply(f) },
