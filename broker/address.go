@@ -1,11 +1,14 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/glovebox-dev/glovebox/abi"
 )
 
 // verdict says how an address may be reached. The zero value is the strictest.
@@ -108,6 +111,27 @@ func judge(a netip.Addr) (verdict, string) {
 		return never, "ISATAP"
 	}
 	return public, ""
+}
+
+// ErrNeverOpen is wrapped by the error of CheckOpen.
+var ErrNeverOpen = errors.New("no setting opens this address")
+
+// CheckOpen reports whether an operator can open the origin o: an address of a cloud's
+// metadata, a link-local one or another that is never reached cannot be. What a name
+// stands for is judged when it is dialled.
+func CheckOpen(o abi.Origin) error {
+	host, _ := splitOrigin(o)
+	if at, err := netip.ParseAddrPort(host); err == nil {
+		host = at.Addr().String()
+	}
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if err != nil {
+		return nil
+	}
+	if v, what := judge(a); v == never {
+		return fmt.Errorf("%s is refused (%s): %w", o, what, ErrNeverOpen)
+	}
+	return nil
 }
 
 // isatap reports whether the interface identifier of a is ::0:5efe:a.b.c.d or

@@ -1,8 +1,11 @@
 package broker
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
+
+	"github.com/glovebox-dev/glovebox/abi"
 )
 
 func TestJudgeEdgesOfEveryBlock(t *testing.T) {
@@ -149,4 +152,19 @@ func FuzzAddress(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestOnlyPrivateAddressesCanBeOpened: what no request reaches is not said to be open.
+func TestOnlyPrivateAddressesCanBeOpened(t *testing.T) {
+	t.Parallel()
+	for o, want := range map[abi.Origin]bool{
+		"http://127.0.0.1": true, "http://127.0.0.1:8080": true, "http://[::1]:8080": true, "https://10.1.2.3": true,
+		"http://nas.local": true, "http://intranet:8080": true, "http://[fd12::1]": true,
+		"http://169.254.169.254": false, "http://169.254.169.254:8080": false, "http://[fe80::1]": false, "http://[fd00:ec2::254]:80": false,
+		"http://[::ffff:169.254.169.254]": false, "http://0.0.0.0:4766": false, "http://224.0.0.1": false,
+	} {
+		if err := CheckOpen(o); (err == nil) != want || err != nil && !errors.Is(err, ErrNeverOpen) {
+			t.Errorf("%s: %v, want it to open: %v", o, err, want)
+		}
+	}
 }

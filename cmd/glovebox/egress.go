@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/broker"
 	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/spf13/cobra"
 )
@@ -13,9 +14,9 @@ func (a *app) egressCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "egress",
 		Short: "Open private addresses to skills whose grants name them",
-		Long: `Private, loopback and link-local addresses are closed to all skills. An origin
-that is opened here can be reached by the skills whose grants admit it, from the
-next call on; it grants nothing by itself. Cloud metadata stays closed.`,
+		Long: `Private and loopback addresses are closed to all skills. An origin that is opened
+here can be reached by the skills whose grants admit it, from the next call on; it
+grants nothing by itself. Link-local addresses and cloud metadata stay closed.`,
 		Example: `  glovebox egress allow http://127.0.0.1:8080`,
 	}
 	cmd.AddCommand(a.egressSet("allow", "Open one origin", true), a.egressSet("rm", "Close one origin again", false), a.egressList())
@@ -30,6 +31,9 @@ func (a *app) egressSet(verb, short string, allow bool) *cobra.Command {
 			origin, err := abi.ParseOrigin(args[0])
 			if err != nil {
 				return usage(err.Error(), "an origin is scheme://host[:port], such as http://127.0.0.1:8080")
+			}
+			if err := broker.CheckOpen(origin); allow && err != nil {
+				return refused(err.Error(), "egress/special-purpose", "")
 			}
 			state, err := a.openState()
 			if err != nil {

@@ -59,8 +59,8 @@ type Grants struct {
 	Dir string `yaml:"dir"`
 }
 
-// Egress opens origins that are private, loopback or link-local to the skills whose
-// grants name them. Nothing else makes such an address reachable.
+// Egress opens origins that are private or loopback to the skills whose grants name
+// them. Nothing else makes such an address reachable, and nothing a link-local one.
 type Egress struct {
 	Private []abi.Origin `yaml:"private"`
 }
