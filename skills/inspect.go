@@ -60,7 +60,16 @@ func Inspect(path string) (*Inspection, error) {
 		}
 		return InspectBundle(b)
 	}
-	raw, err := readFile(filepath.Dir(path), filepath.Base(path), MaxModule)
+	if info.Size() > MaxModule {
+		return &Inspection{File: path, Size: info.Size(), Capabilities: []string{}, Refused: refusalText(&module.Refusal{
+			Rule: module.RuleSize, Func: module.NoFunc, Got: info.Size(), Limit: MaxModule, Detail: "too many bytes",
+		})}, nil
+	}
+	file, err := filepath.EvalSymlinks(path) // a link that the person names is meant
+	if err != nil {
+		return nil, fmt.Errorf("inspect: %w", err)
+	}
+	raw, err := readFile(filepath.Dir(file), filepath.Base(file), MaxModule)
 	if err != nil {
 		return nil, fmt.Errorf("inspect: %w", err)
 	}

@@ -57,6 +57,29 @@ func TestInspectTellsWhyAModuleIsRefused(t *testing.T) {
 	}
 }
 
+// TestInspectFollowsTheNameItIsGiven: a link on the command line is meant, and a file
+// that is too large is refused before it is read.
+func TestInspectFollowsTheNameItIsGiven(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, link := filepath.Join(t.TempDir(), "x.wasm"), filepath.Join(dir, "link.wasm")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	if i, err := Inspect(link); err != nil || !strings.Contains(i.Refused, "module/not-wasm") {
+		t.Errorf("through a link: %+v, %v", i, err)
+	}
+	if err := os.Truncate(file, MaxModule+1); err != nil {
+		t.Fatal(err)
+	}
+	if i, err := Inspect(file); err != nil || !strings.Contains(i.Refused, "module/size") {
+		t.Errorf("too large: %+v, %v", i, err)
+	}
+}
+
 func TestInspectKeepsTheTerminalSafe(t *testing.T) {
 	t.Parallel()
 	var b modtest.Builder
