@@ -34,15 +34,8 @@ func doWrite(ctx context.Context, c *call, block, data []byte) (any, *abi.Proble
 	if bad != nil {
 		return nil, bad
 	}
-	if bad := newName(p.name); bad != nil {
+	if bad := c.writable(ctx, p, data); bad != nil {
 		return nil, bad
-	}
-	if screen := c.services.Screen; screen != nil {
-		for _, content := range [][]byte{[]byte(req.Path), data} {
-			if bad := screen.Wrote(ctx, c.caller, req.Path, content); bad != nil {
-				return nil, bad
-			}
-		}
 	}
 	q := c.quota(p)
 	q.mu.Lock()
@@ -66,6 +59,18 @@ func doWrite(ctx context.Context, c *call, block, data []byte) (any, *abi.Proble
 	}
 	c.usage.FileWritten += int64(len(data))
 	return abi.FileWriteResult{Written: int64(len(data)), SHA256: sum(data)}, nil
+}
+
+// writable reports why a guest may not make p with the content data: its name is not
+// fit, or one of both holds what must not pass.
+func (c *call) writable(ctx context.Context, p place, data []byte) *abi.Problem {
+	if bad := newName(p.name); bad != nil || c.services.Screen == nil {
+		return bad
+	}
+	if bad := c.services.Screen.Wrote(ctx, c.caller, p.name, []byte(p.name)); bad != nil {
+		return bad
+	}
+	return c.services.Screen.Wrote(ctx, c.caller, p.name, data)
 }
 
 // precondition checks if_match against the present content.
@@ -206,9 +211,9 @@ func (p place) mkdirs(q *quota, dir string) *abi.Problem {
 	return nil
 }
 
-func doMkdir(_ context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
+func doMkdir(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 	return c.change(block, func(p place, q *quota) *abi.Problem {
-		if bad := newName(p.name); bad != nil {
+		if bad := c.writable(ctx, p, nil); bad != nil {
 			return bad
 		}
 		if bad := q.admit(p, 0, 1); bad != nil {
@@ -264,7 +269,7 @@ func (c *call) change(block []byte, f func(p place, q *quota) *abi.Problem) (any
 }
 
 // doRename moves a file or folder within one mount, to a name that is free.
-func doRename(_ context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
+func doRename(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 	req, bad := c.fileRequest(block)
 	if bad != nil {
 		return nil, bad
@@ -280,7 +285,7 @@ func doRename(_ context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 	if from.right != to.right {
 		return nil, &abi.Problem{Code: abi.CodeInvalid, Capability: "files", Rule: "files/one-mount", Message: "from and to must lie in one mount"}
 	}
-	if bad := newName(to.name); bad != nil {
+	if bad := c.writable(ctx, to, nil); bad != nil {
 		return nil, bad
 	}
 	if bad := newName(from.name); bad != nil && from.name == "." {
