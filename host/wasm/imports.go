@@ -9,6 +9,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/wasm/module"
 )
 
 const namespaceWASI = "wasi_snapshot_preview1"
@@ -52,6 +53,18 @@ func link(ctx context.Context, rt wazero.Runtime, m wazero.CompiledModule) error
 	for _, namespace := range order {
 		if _, err := builders[namespace].Instantiate(ctx); err != nil {
 			return fmt.Errorf("link %s: %w", oneLine(namespace, 100), err)
+		}
+	}
+	return nil
+}
+
+// onlyFunctions refuses imports of another kind: this host offers none, and the engine
+// would only miss the module that they come from.
+func onlyFunctions(r *module.Report) error {
+	for _, i := range r.Imports {
+		if i.Kind != module.KindFunc {
+			return &module.Refusal{Rule: module.RuleFeature, Func: module.NoFunc, Detail: fmt.Sprintf(
+				"import %q.%q is a %s and no host offers one", oneLine(i.Module, 64), oneLine(i.Name, 64), i.Kind)}
 		}
 	}
 	return nil

@@ -168,7 +168,11 @@ func (m *modules) load(ctx context.Context, key loadKey, src Source) (*artifact,
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", key.digest, err)
 	}
-	if err := link(ctx, a.runtime, a.compiled); err != nil {
+	err = onlyFunctions(a.report)
+	if err == nil {
+		err = link(ctx, a.runtime, a.compiled)
+	}
+	if err != nil {
 		_ = a.runtime.Close(ctx)
 		return nil, err
 	}
