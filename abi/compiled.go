@@ -223,7 +223,7 @@ func (c *Compiled) checkFiles() error {
 		if !fs.ValidPath(f.Name) || f.Name == "." || len(f.Name) > 512 || strings.ContainsFunc(f.Name, func(r rune) bool {
 			return r == '\\' || r == ':' || isSpaceOrControl(r) && r != ' '
 		}) {
-			return fmt.Errorf("%s.name: %q; want a relative path without . and ..", at, clip(f.Name))
+			return fmt.Errorf("%s.name: %q; want a relative path without dot segments", at, clip(f.Name))
 		}
 		if f.Name == c.Manifest.Module || i > 0 && f.Name == c.Files[i-1].Name {
 			return fmt.Errorf("%s.name: %q is there twice", at, f.Name)

@@ -21,7 +21,6 @@ type sample struct {
 	Child  *sample           `yaml:"child"`
 	Origin Origin            `yaml:"origin"`
 	Skill  SkillName         `yaml:"skill"`
-	hidden string
 	NoTag  string
 }
 

@@ -67,7 +67,9 @@ func misbehave(cell sandbox.Cell, args []string) error {
 			for i := 0; i < len(b); i += 4096 {
 				b[i] = 1
 			}
-			all = append(all, b)
+			if all = append(all, b); len(all) > 1<<20 {
+				return nil
+			}
 		}
 	case "fill":
 		return os.WriteFile(filepath.Join(cell.Out, "big"), make([]byte, 8<<20), 0o600)

@@ -151,7 +151,12 @@ func TestArtifactLoadsMoreThanOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if call(t, a) != 5 || call(t, a) != 5 || a.Report().Size == 0 || a.Bytes() == 0 || a.Digest() != abi.DigestOf(returning(5)) || a.Options() != options {
+	for range 2 {
+		if got := call(t, a); got != 5 {
+			t.Errorf("the module returns %d", got)
+		}
+	}
+	if a.Report().Size == 0 || a.Bytes() == 0 || a.Digest() != abi.DigestOf(returning(5)) || a.Options() != options {
 		t.Error("the artifact is not what was compiled")
 	}
 	if err := os.Remove(f.FileOf(a.Digest(), options)); err != nil {
