@@ -21,6 +21,8 @@ type sample struct {
 	Child  *sample           `yaml:"child"`
 	Origin Origin            `yaml:"origin"`
 	Skill  SkillName         `yaml:"skill"`
+	//lint:ignore U1000 the decoder must not find it
+	hidden string
 	NoTag  string
 }
 
