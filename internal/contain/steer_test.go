@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/policy"
 )
 
@@ -42,11 +43,11 @@ func TestOwnCasesAreEnough(t *testing.T) {
 	for _, in := range s.Injections {
 		by[in.By]++
 		vector[in.Vector]++
-		if strings.HasPrefix(in.Trace[len(in.Trace)-1].Tool, "crm.") {
+		if s.Tools[own+"/"+in.Trace[len(in.Trace)-1].Tool].Descriptor.Effect == abi.EffectUnknown {
 			undeclared++
 		}
 	}
-	if by[ByStranger] < 25 || by[ByPeer] < 5 || by[ByDescription] < 5 || vector["name"]+vector["error"] < 8 || undeclared < 3 {
+	if len(s.Injections) < 60 || by[ByPeer] < 5 || by[ByDescription] < 5 || vector["name"]+vector["error"] < 10 || undeclared < 10 {
 		t.Errorf("attacks by %v, vectors %v, on undeclared tools %d", by, vector, undeclared)
 	}
 }
