@@ -209,6 +209,8 @@ func (b *bench) ask(r Request) <-chan answer { return b.askIn(b.t.Context(), r) 
 func (b *bench) askIn(ctx context.Context, r Request) <-chan answer {
 	got := make(chan answer, 1)
 	go func() {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // does it end?
+		defer cancel()
 		a, err := b.Ask(ctx, r)
 		got <- answer{a, err}
 	}()

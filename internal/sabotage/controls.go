@@ -1,9 +1,11 @@
 package main
 
+import "slices"
+
 // controls lists what is removed: one entry for each line of defence that a test of
 // THREAT_MODEL.md claims to guard.
 func controls() []Control {
-	return append(append(append(chamber(), outward()...), inward()...), gate()...)
+	return slices.Concat(chamber(), outward(), inward(), gate(), approvals(), guards())
 }
 
 func chamber() []Control {
@@ -39,7 +41,7 @@ func outward() []Control {
 
 func inward() []Control {
 	return []Control{
-		{"the API needs the token", "host/admin/guard.go", "if subtle.ConstantTimeCompare(sum[:], s.tokenHash[:]) != 1 {", "if false && subtle.ConstantTimeCompare(sum[:], s.tokenHash[:]) != 1 {", "host/admin.TestEveryRouteNeedsTheToken"},
+		{"the API needs the token", "host/admin/guard.go", "if sc == 0 {", "if false && sc == 0 {", "host/admin.TestEveryRouteNeedsTheToken"},
 		{"another Host is refused", "host/admin/guard.go", "if !s.hosts[strings.ToLower(r.Host)] {", "if false && !s.hosts[strings.ToLower(r.Host)] {", "host/admin.TestRequestsFromElsewhereAreRefused"},
 		{"another Origin is refused", "host/admin/guard.go", "for _, origin := range r.Header.Values(\"Origin\") {", "for _, origin := range r.Header.Values(\"X-None\") {", "host/admin.TestRequestsFromElsewhereAreRefused"},
 		{"records are linked", "host/audit/verify.go", "case !first && rec.Prev != w.prev.head:", "case false && !first && rec.Prev != w.prev.head:", "host/audit.TestReplacedRecordBreaksTheLink"},
