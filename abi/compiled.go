@@ -88,7 +88,8 @@ func marshalPlain(v any) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// canonicalJSON sorts keys and drops white space; numbers keep their text.
+// canonicalJSON sorts keys, drops white space and escapes what cannot be seen; numbers
+// keep their text.
 func canonicalJSON(raw json.RawMessage) (json.RawMessage, error) {
 	if err := CheckJSON(raw, MaxSchemaDepth); err != nil {
 		return nil, err
@@ -100,7 +101,7 @@ func canonicalJSON(raw json.RawMessage) (json.RawMessage, error) {
 		return nil, err
 	}
 	b, err := marshalPlain(v)
-	return bytes.TrimSpace(b), err
+	return visibleJSON(bytes.TrimSpace(b)), err
 }
 
 // DecodeCompiled reads the text that EncodeCompiled writes, and nothing else: another

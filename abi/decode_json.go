@@ -296,11 +296,12 @@ func (o answer) schema(key string) (json.RawMessage, error) {
 	return raw, nil
 }
 
-// compactJSON drops the white space of a text that CheckJSON accepted.
+// compactJSON drops the white space of a text that CheckJSON accepted, and escapes what
+// cannot be seen in it.
 func compactJSON(raw json.RawMessage) json.RawMessage {
 	var buf bytes.Buffer
 	if err := json.Compact(&buf, raw); err != nil {
 		return raw
 	}
-	return buf.Bytes()
+	return visibleJSON(buf.Bytes())
 }

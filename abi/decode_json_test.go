@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -289,4 +290,38 @@ func FuzzDecodeCallResult(f *testing.F) {
 			t.Errorf("%d items of %d bytes", len(r.Content), size)
 		}
 	})
+}
+
+// TestHiddenTextInJSON (TXT-1): what a schema or a structured result hides is written
+// out, and decodes to the same.
+func TestHiddenTextInJSON(t *testing.T) {
+	t.Parallel()
+	const text = "a\u202eb\u200bc\u009bd\U000e0041e"
+	seen := func(raw json.RawMessage) {
+		t.Helper()
+		if bytes.ContainsFunc(raw, func(r rune) bool { return hidden(r) || unicode.IsControl(r) }) || !json.Valid(raw) || !bytes.Contains(raw, []byte(`\u202e`)) {
+			t.Errorf("%q", raw)
+		}
+		var back map[string]any
+		if err := json.Unmarshal(raw, &back); err != nil || back[text] != text {
+			t.Errorf("another text came back: %v, %v", back, err)
+		}
+	}
+	tools, err := DecodeTools([]byte(`{"tools":[{"name":"t","inputSchema":{"` + text + `":"` + text + `"}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen(tools[0].InputSchema)
+	canonical, err := canonicalJSON(json.RawMessage(`{"` + text + `":"` + text + `"}`))
+	if err != nil || !bytes.Equal(canonical, tools[0].InputSchema) {
+		t.Errorf("%q, %v", canonical, err)
+	}
+	if again, err := canonicalJSON(canonical); err != nil || !bytes.Equal(again, canonical) {
+		t.Errorf("not stable: %q, %v", again, err)
+	}
+	r, err := DecodeCallResult([]byte(`{"content":[],"structuredContent":{"`+text+`":"`+text+`"}}`), MiB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen(r.StructuredContent)
 }

@@ -1,10 +1,12 @@
 package abi
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -40,6 +42,27 @@ func hidden(r rune) bool {
 		return true
 	}
 	return false
+}
+
+// visibleJSON writes the control and hidden characters of a JSON text, which stand in
+// its strings only, as escapes. They mean the same to whoever decodes it; who reads
+// the text, a model among them, sees that they are there.
+func visibleJSON(raw []byte) []byte {
+	unseen := func(r rune) bool { return r >= 0x7f && (unicode.IsControl(r) || hidden(r)) }
+	if bytes.IndexFunc(raw, unseen) < 0 {
+		return raw
+	}
+	out := make([]byte, 0, len(raw)+64)
+	for _, r := range string(raw) {
+		if !unseen(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, u := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, u)
+		}
+	}
+	return out
 }
 
 var (
