@@ -15,7 +15,7 @@ import (
 	"github.com/glovebox-dev/glovebox/internal/redact"
 )
 
-const token = "ghp_9Xk2LmQ7vRt4ZsB1nWc8YdF3"
+const planted = "ghp_9Xk2LmQ7vRt4ZsB1nWc8YdF3"
 
 // kit is a guard that knows one secret and keeps its reports.
 type kit struct {
@@ -26,7 +26,7 @@ type kit struct {
 
 func newKit(t testing.TB) *kit {
 	t.Helper()
-	m, err := redact.NewMatcher(map[string]string{"gh": token})
+	m, err := redact.NewMatcher(map[string]string{"gh": planted})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func percent(v string) string {
 func TestEachSinkActsOnASecret(t *testing.T) {
 	t.Parallel()
 	for sink, policy := range Policies() {
-		for name, text := range spellings(token) {
+		for name, text := range spellings(planted) {
 			k := newKit(t)
 			var err error
 			out := ""
@@ -91,7 +91,7 @@ func TestEachSinkActsOnASecret(t *testing.T) {
 	}
 }
 
-// TestInjectedIsScanned: the token that a prompt gets is the one that is looked for.
+// TestInjectedIsScanned: the planted that a prompt gets is the one that is looked for.
 func TestInjectedIsScanned(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
@@ -138,7 +138,7 @@ func TestInjectedIsScanned(t *testing.T) {
 // TestPiecesAreJoined sends thirds of a secret, none of which says anything by itself.
 func TestPiecesAreJoined(t *testing.T) {
 	t.Parallel()
-	thirds := []string{token[:9], token[9:18], token[18:]}
+	thirds := []string{planted[:9], planted[9:18], planted[18:]}
 	send := func(k *kit, recipient func(i int) string) (err error) {
 		for i, piece := range thirds {
 			p := at(Arguments)
@@ -177,10 +177,10 @@ func TestMarkedUntilCleared(t *testing.T) {
 		t.Error("an unknown conversation was cleared")
 	}
 	before, _ := k.Canary("main", "s")
-	if err := k.Check(t.Context(), at(Request), []byte(token)); err == nil {
+	if err := k.Check(t.Context(), at(Request), []byte(planted)); err == nil {
 		t.Fatal("passed")
 	}
-	if _, err := k.Clean(t.Context(), at(Reply), token); err != nil {
+	if _, err := k.Clean(t.Context(), at(Reply), planted); err != nil {
 		t.Fatal(err)
 	}
 	hit, marked := k.Compromised("main", "s")
@@ -201,7 +201,7 @@ func TestMarkedUntilCleared(t *testing.T) {
 func TestFloodOfConversationsKeepsTheMark(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	_ = k.Check(t.Context(), at(Request), []byte(token))
+	_ = k.Check(t.Context(), at(Request), []byte(planted))
 	for i := range maxSessions + 100 {
 		p := at(Arguments)
 		p.Session, p.Recipient = abi.SessionID(fmt.Sprint(i)), "x"
@@ -223,25 +223,25 @@ func TestFloodOfConversationsKeepsTheMark(t *testing.T) {
 func TestDocumentsAndUnknownSinks(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	doc, err := k.CleanJSON(t.Context(), at(Result), []byte(`{"a":"`+token+`","n":1.50}`))
+	doc, err := k.CleanJSON(t.Context(), at(Result), []byte(`{"a":"`+planted+`","n":1.50}`))
 	if err != nil || string(doc) != `{"a":"[secret:gh]","n":1.50}` {
 		t.Errorf("%s, error %v", doc, err)
 	}
-	if doc, err := k.CleanJSON(t.Context(), at(Reply), []byte(token)); err == nil {
+	if doc, err := k.CleanJSON(t.Context(), at(Reply), []byte(planted)); err == nil {
 		t.Errorf("no JSON: %s", doc)
 	}
 	var hit Hit
-	if err := k.Check(t.Context(), at("new door"), []byte(token)); !errors.As(err, &hit) || hit.Action != Block {
+	if err := k.Check(t.Context(), at("new door"), []byte(planted)); !errors.As(err, &hit) || hit.Action != Block {
 		t.Errorf("a sink without a policy: %v", err)
 	}
-	if out, err := k.Clean(t.Context(), at("new door"), token); err == nil {
+	if out, err := k.Clean(t.Context(), at("new door"), planted); err == nil {
 		t.Errorf("a sink without a policy: %q", out)
 	}
 	bomb := base64.StdEncoding.EncodeToString([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + strings.Repeat("\x00", 10)))
 	if err := k.Check(t.Context(), at(Request), []byte(bomb)); err != nil {
 		t.Errorf("a broken stream: %v", err)
 	}
-	if k.Find("x "+token) != "gh" || k.Find("benign") != "" || k.Redact(token) != "[secret:gh]" {
+	if k.Find("x "+planted) != "gh" || k.Find("benign") != "" || k.Redact(planted) != "[secret:gh]" {
 		t.Error("Find or Redact")
 	}
 	canary, _ := k.Canary("main", "s")
@@ -254,11 +254,11 @@ func TestNilGuardKnowsNothing(t *testing.T) {
 	t.Parallel()
 	var g *Guard
 	canary, err := g.Canary("main", "s")
-	clean, cleanErr := g.Clean(t.Context(), at(Reply), token)
+	clean, cleanErr := g.Clean(t.Context(), at(Reply), planted)
 	doc, docErr := g.CleanJSON(t.Context(), at(Result), []byte("{}"))
 	_, marked := g.Compromised("main", "s")
-	if canary != "" || err != nil || clean != token || cleanErr != nil || string(doc) != "{}" || docErr != nil || marked ||
-		g.Check(t.Context(), at(Request), []byte(token)) != nil || g.CheckJSON(t.Context(), at(Request), []byte(token)) != nil || g.Redact("x") != "x" || g.Find(token) != "" {
+	if canary != "" || err != nil || clean != planted || cleanErr != nil || string(doc) != "{}" || docErr != nil || marked ||
+		g.Check(t.Context(), at(Request), []byte(planted)) != nil || g.CheckJSON(t.Context(), at(Request), []byte(planted)) != nil || g.Redact("x") != "x" || g.Find(planted) != "" {
 		t.Error("a nil guard does something")
 	}
 }
@@ -274,7 +274,7 @@ func TestGuardIsSafeForConcurrentUse(t *testing.T) {
 				p.Session, p.Recipient = abi.SessionID(fmt.Sprint(j%5)), fmt.Sprint(i)
 				_, _ = k.Canary(p.Agent, p.Session)
 				_ = k.CheckJSON(t.Context(), p, []byte(`{"a":"text"}`))
-				_, _ = k.Clean(t.Context(), p, token)
+				_, _ = k.Clean(t.Context(), p, planted)
 				k.Marked()
 				k.Clear(p.Agent, p.Session)
 				k.Find("text")
@@ -286,8 +286,8 @@ func TestGuardIsSafeForConcurrentUse(t *testing.T) {
 
 func FuzzCheck(f *testing.F) {
 	k := newKit(f)
-	f.Add([]byte(`{"a":"`+token+`"}`), "x")
-	f.Add([]byte("plain"), token[:9])
+	f.Add([]byte(`{"a":"`+planted+`"}`), "x")
+	f.Add([]byte("plain"), planted[:9])
 	f.Fuzz(func(t *testing.T, doc []byte, text string) {
 		p := at(Reply)
 		p.Recipient = "r"
