@@ -75,11 +75,13 @@ func FindSkill(cfg Config, name abi.SkillName) (*skills.Bundle, *abi.Grant, stri
 // survey looks at all skills and their grants.
 func (v *surveyor) survey() []standing {
 	var list []standing
-	var names policy.Builder // finds tools whose names are taken or look alike
+	names, own := ownNames()
 	for _, f := range v.catalog.Scan() {
 		s := standing{Found: f}
 		switch {
 		case f.Err != nil:
+		case own != nil:
+			s.Err = own
 		case f.Bundle.Name() == memorySkill:
 			s.Err = fmt.Errorf("skill %q: %w", memorySkill, errReserved)
 		default:
@@ -95,12 +97,28 @@ func (v *surveyor) survey() []standing {
 	return list
 }
 
+// ownNames returns a builder that finds tools whose names are taken, or look like one
+// that is; the host's own are there first.
+func ownNames() (policy.Builder, error) {
+	var names policy.Builder
+	for _, spec := range memoryTools() {
+		if err := names.Add(entryOfSpec(spec)); err != nil {
+			return names, err
+		}
+	}
+	return names, nil
+}
+
+func entryOfSpec(s agent.Spec) policy.Entry {
+	return policy.Entry{Ref: s.Ref, Digest: s.Digest, Descriptor: s.Descriptor, Schema: s.Tool.InputSchema}
+}
+
 func register(names *policy.Builder, b *skills.Bundle) error {
 	for _, spec := range specs(b) {
 		if err := agent.CheckSpec(spec); err != nil {
 			return err
 		}
-		if err := names.Add(policy.Entry{Ref: spec.Ref, Digest: spec.Digest, Descriptor: spec.Descriptor, Schema: spec.Tool.InputSchema}); err != nil {
+		if err := names.Add(entryOfSpec(spec)); err != nil {
 			return err
 		}
 	}
