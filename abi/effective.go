@@ -38,7 +38,7 @@ type Explanation struct {
 // closest request.
 func Effective(m *Manifest, g *Grant, p GlobalPolicy, agent AgentID, digest Digest, now time.Time) (Rights, []Explanation, error) {
 	e := effective{m: m, g: g, p: p}
-	none := Rights{Config: m.configDefaults()}
+	none := Rights{Config: m.configDefaults(), asked: m.askedArgument()}
 	if g == nil {
 		e.refuse("skill "+string(m.Name), "no grant (run: glovebox skill grant "+string(m.Name)+")", "", "")
 		return none, e.why, nil
@@ -50,7 +50,7 @@ func Effective(m *Manifest, g *Grant, p GlobalPolicy, agent AgentID, digest Dige
 		e.refuse("skill "+string(m.Name), why, g.pos.At(path), "")
 		return none, e.why, nil
 	}
-	r := Rights{Granted: true, Strict: m.Strict, Limits: effectiveLimits(m.Limits, g.Limits, p.Limits)}
+	r := Rights{Granted: true, asked: none.asked, Strict: m.Strict, Limits: effectiveLimits(m.Limits, g.Limits, p.Limits)}
 	for _, part := range []func(*Rights) error{e.config, e.secrets, e.http, e.files, e.kv, e.human} {
 		if err := part(&r); err != nil {
 			return Rights{}, nil, err
@@ -66,6 +66,19 @@ func Effective(m *Manifest, g *Grant, p GlobalPolicy, agent AgentID, digest Dige
 		return none, e.why, nil
 	}
 	return r, e.why, nil
+}
+
+// askedArgument returns the argument whose URL a skill asks to reach, if that is all
+// that it asks of the network.
+func (m *Manifest) askedArgument() string {
+	asked := ""
+	for _, n := range m.Needs.HTTP {
+		if n.Argument == "" {
+			return ""
+		}
+		asked = n.Argument
+	}
+	return asked
 }
 
 // effective holds the operands of one computation and its explanations.

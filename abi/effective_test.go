@@ -390,3 +390,23 @@ func TestZeroValuesDeny(t *testing.T) {
 		t.Error("a zero value admits something")
 	}
 }
+
+func TestHTTPFlagNamesWhatCanBeGranted(t *testing.T) {
+	t.Parallel()
+	of := func(needs ...HTTPNeed) string {
+		r, _, err := Effective(&Manifest{Name: "x", Needs: Needs{HTTP: needs}}, nil, GlobalPolicy{}, "a", "", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.HTTPFlag("https://example.com")
+	}
+	if got := of(HTTPNeed{Argument: "url"}); got != "argument:url" {
+		t.Errorf("a skill that asks for an argument: %q", got)
+	}
+	if got := of(HTTPNeed{Argument: "url"}, HTTPNeed{Origin: "https://example.com"}); got != "https://example.com" {
+		t.Errorf("a skill that asks for an origin as well: %q", got)
+	}
+	if got := of(); got != "https://example.com" {
+		t.Errorf("a skill that asks for nothing: %q", got)
+	}
+}

@@ -13,6 +13,17 @@ type Rights struct {
 	Config  map[string]string `json:"config,omitempty"`
 	Limits  Limits            `json:"limits"`
 	Strict  bool              `json:"strict,omitempty"` // a denial traps instead of answering
+
+	asked string // the argument whose URL the request names, granted or not
+}
+
+// HTTPFlag returns what --http of "glovebox skill grant" needs to hear so that a
+// request to o is granted: the origin, or the argument that the skill asks for instead.
+func (r Rights) HTTPFlag(o Origin) string {
+	if r.asked != "" {
+		return "argument:" + r.asked
+	}
+	return string(o)
 }
 
 // HTTPRight admits requests to one origin. Exactly one of Origin and Argument is set.

@@ -257,10 +257,10 @@ func (x *exchange) hop(ctx context.Context, from *answer, ev *Event) (*answer, *
 // judge decides whether x's request may be sent and builds it.
 func (x *exchange) judge(from *answer, ev *Event) (*hop, abi.HTTPRight, *abi.Problem) {
 	opened := x.guard.opened(x.url.Origin)
-	right, p := admit(x.caller.Skill, x.rights.HTTP, x.method, x.url, opened)
+	right, p := admit(x.caller.Skill, x.rights, x.method, x.url, opened)
 	if p != nil && from != nil {
 		if bound, ok := boundHop(from.right, x.url); ok {
-			right, p = admit(x.caller.Skill, []abi.HTTPRight{bound}, x.method, x.url, opened)
+			right, p = admit(x.caller.Skill, abi.Rights{HTTP: []abi.HTTPRight{bound}}, x.method, x.url, opened)
 		}
 	}
 	if p == nil {

@@ -67,9 +67,9 @@ func size(n int64) string {
 }
 
 // notGranted is the denial of an origin, with the command that would grant it.
-func notGranted(skill abi.SkillName, o abi.Origin) *abi.Problem {
+func notGranted(skill abi.SkillName, rights abi.Rights, o abi.Origin) *abi.Problem {
 	p := denied(ruleNotGranted, "%s is not granted to skill %s", o, skill)
-	p.Hint = "glovebox skill grant " + word(string(skill)) + " --http " + word(string(o))
+	p.Hint = "glovebox skill grant " + word(string(skill)) + " --http " + word(rights.HTTPFlag(o))
 	return p
 }
 

@@ -10,15 +10,15 @@ import (
 
 // admit finds the right that admits method on u, or says what is missing: the origin,
 // the method or the path, in this order.
-func admit(skill abi.SkillName, rights []abi.HTTPRight, method string, u abi.URL, opened bool) (abi.HTTPRight, *abi.Problem) {
-	problem := notGranted(skill, u.Origin)
+func admit(skill abi.SkillName, rights abi.Rights, method string, u abi.URL, opened bool) (abi.HTTPRight, *abi.Problem) {
+	problem := notGranted(skill, rights, u.Origin)
 	rank := 0
 	worse := func(r int, p *abi.Problem) {
 		if r > rank {
 			rank, problem = r, p
 		}
 	}
-	for _, r := range rights {
+	for _, r := range rights.HTTP {
 		if r.Origin == "" || !r.Origin.Matches(u.Origin) {
 			continue
 		}

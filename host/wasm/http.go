@@ -217,7 +217,7 @@ func (c *call) notGranted(rawURL string) *abi.Problem {
 		Message: "no network access is granted to skill " + string(c.caller.Skill)}
 	if u, err := abi.ParseURL(rawURL); err == nil {
 		p.Message = string(u.Origin) + " is not granted to skill " + string(c.caller.Skill)
-		p.Hint = c.grantHint(" --http " + string(u.Origin))
+		p.Hint = c.grantHint(" --http " + c.rights.HTTPFlag(u.Origin))
 	}
 	return p
 }
