@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"testing"
+
+	"github.com/glovebox-dev/glovebox/internal/testenv"
 )
 
 func agentDojo(t *testing.T) *Suite {
@@ -12,13 +14,13 @@ func agentDojo(t *testing.T) *Suite {
 	if dir == "" {
 		dir = "../../../shared/data"
 	}
-	s, err := LoadAgentDojo(dir + "/agentdojo")
-	if errors.Is(err, ErrNoData) {
-		t.Skip("CONTAIN_DATA is not given")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	var s *Suite
+	testenv.Need(t, "data", func() (err error) {
+		if s, err = LoadAgentDojo(dir + "/agentdojo"); err != nil && !errors.Is(err, ErrNoData) {
+			t.Fatal(err)
+		}
+		return err
+	})
 	return s
 }
 
