@@ -39,8 +39,19 @@ func (r *Report) Add(figures ...Figure) { r.Rows = append(r.Rows, figures...) }
 // AddOwn appends the figures of the project's own cases. The first of rows that is
 // named peer is what the others are compared with.
 func (r *Report) AddOwn(rows []Steer, peer string) {
-	r.Own = append(r.Own, rows...)
+	r.Own = append(r.Own, brief(rows)...)
 	r.addSteer("own", rows, peer)
+}
+
+// mostNamed bounds the breaches that a report names of one policy; the counts are whole.
+const mostNamed = 100
+
+func brief(rows []Steer) []Steer {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].Reached = rows[i].Reached[:min(len(rows[i].Reached), mostNamed)]
+	}
+	return rows
 }
 
 // AddDojo appends the figures of AgentDojo.
