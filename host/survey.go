@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,6 +71,37 @@ func FindSkill(cfg Config, name abi.SkillName) (*skills.Bundle, *abi.Grant, stri
 		return bundle, grant, file, err
 	}
 	return nil, nil, "", ErrNoSkill
+}
+
+// Sharing is a folder that a grant gives to a skill, and that another skill's grant
+// gives to that one.
+type Sharing struct {
+	Mount string        `json:"mount"`
+	Host  string        `json:"host"`
+	With  abi.SkillName `json:"with"`
+}
+
+// Shared lists the folders of grant that installed skills have too. A mount of the
+// workspace is named by the author, so that two skills meet in one folder without
+// anybody having meant it.
+func Shared(cfg Config, grant *abi.Grant) []Sharing {
+	list := []Sharing{}
+	book := newGrantBook(cfg.grantDirs())
+	for _, f := range newCatalog(cfg.skillDirs(), cfg.logger()).Scan() {
+		if f.Err != nil || f.Bundle.Name() == grant.Skill {
+			continue
+		}
+		other, _, err := book.Lookup(f.Bundle.Name())
+		if err != nil || other == nil {
+			continue
+		}
+		for _, mine := range grant.Allow.Files {
+			if slices.ContainsFunc(other.Allow.Files, func(theirs abi.FileGrant) bool { return theirs.Host == mine.Host }) {
+				list = append(list, Sharing{mine.Mount, mine.Host, f.Bundle.Name()})
+			}
+		}
+	}
+	return list
 }
 
 // survey looks at all skills and their grants.

@@ -3,6 +3,7 @@ package host
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -28,5 +29,21 @@ func TestSkillCannotLookLikeTheMemory(t *testing.T) {
 	}
 	if c := f.ask("calc.evaluate", `{"expression":"6*7"}`); c.Text != "42" {
 		t.Errorf("another skill: %+v", c)
+	}
+}
+
+// TestSharedFoldersAreTold: an author names the mount, and with it the folder in the
+// workspace; what another skill keeps there is not handed on in silence.
+func TestSharedFoldersAreTold(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	f.grant("calc", strings.ReplaceAll(testGrant, "%s", "calc")+"allow: {files: [{mount: /n, host: 'workspace:n', access: rw}, {mount: /o, host: 'workspace:o', access: rw}]}\n")
+	grant := &abi.Grant{Skill: "other", Allow: abi.Allow{Files: []abi.FileGrant{{Mount: "/n", Host: "workspace:n"}, {Mount: "/p", Host: "workspace:p"}}}}
+	if got := Shared(f.cfg, grant); len(got) != 1 || got[0] != (Sharing{"/n", "workspace:n", "calc"}) {
+		t.Errorf("%+v", got)
+	}
+	grant.Skill = "calc"
+	if got := Shared(f.cfg, grant); len(got) != 0 {
+		t.Errorf("with itself: %+v", got)
 	}
 }

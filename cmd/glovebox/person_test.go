@@ -11,6 +11,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/broker"
+	"github.com/glovebox-dev/glovebox/host"
 	"github.com/glovebox-dev/glovebox/host/admin"
 )
 
@@ -75,15 +76,18 @@ func TestConsent(t *testing.T) {
 	}}
 	for typed, want := range map[string]bool{"y\n": true, "yes\n": true, "n\n": false, "\n": false, "": false} {
 		var errs bytes.Buffer
-		err := (&app{in: strings.NewReader(typed), err: &errs, terminal: true}).consent(m)
+		err := (&app{in: strings.NewReader(typed), err: &errs, terminal: true}).consent(m, []host.Sharing{{Mount: "/n", Host: "workspace:n", With: "notes"}})
 		if (err == nil) != want {
 			t.Errorf("%q: %v", typed, err)
 		}
 		if !strings.Contains(errs.String(), "http GET the origin of argument url") {
 			t.Errorf("the request was not shown: %s", &errs)
 		}
+		if !strings.Contains(errs.String(), "/n is the folder workspace:n, which skill notes has too") {
+			t.Errorf("the shared folder was not shown: %s", &errs)
+		}
 	}
-	if err := (&app{in: strings.NewReader("y\n"), err: &bytes.Buffer{}}).consent(m); err == nil {
+	if err := (&app{in: strings.NewReader("y\n"), err: &bytes.Buffer{}}).consent(m, []host.Sharing{{Mount: "/n", Host: "workspace:n", With: "notes"}}); err == nil {
 		t.Error("consent without a terminal")
 	}
 }

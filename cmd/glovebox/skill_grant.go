@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host"
 	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/spf13/cobra"
 )
@@ -219,14 +220,18 @@ there now, unless --unpinned.`,
 			if t.bundle == nil {
 				return usage("a bare module cannot be granted anything", "glovebox skill run "+args[0]+" TOOL JSON --http ORIGIN")
 			}
+			cfg, err := a.hostConfig()
+			if err != nil {
+				return err
+			}
 			m := &t.bundle.Manifest.Manifest
 			if !flags.any() {
-				if err := a.consent(m); err != nil {
+				if err := a.consent(m, host.Shared(cfg, m.AsGrant())); err != nil {
 					return err
 				}
 				flags.all = true
 			}
-			return a.writeGrant(t, flags, agents, unpinned)
+			return a.writeGrant(cfg, t, flags, agents, unpinned)
 		},
 	}
 	flags.register(cmd)
@@ -237,7 +242,7 @@ there now, unless --unpinned.`,
 }
 
 // consent shows the request and asks a person for a yes.
-func (a *app) consent(m *abi.Manifest) error {
+func (a *app) consent(m *abi.Manifest, shared []host.Sharing) error {
 	asked := m.AsGrant()
 	asked.Agents = []abi.AgentID{"x"}
 	_, why, err := abi.Effective(m, asked, abi.GlobalPolicy{}, "x", "", time.Now())
@@ -251,6 +256,7 @@ func (a *app) consent(m *abi.Manifest) error {
 	if len(why) == 0 {
 		a.say("  nothing but to compute")
 	}
+	a.warnShared(shared)
 	if !a.terminal {
 		return usage("nobody can be asked for consent here", "glovebox skill grant "+string(m.Name)+" --all")
 	}
@@ -265,11 +271,14 @@ func (a *app) consent(m *abi.Manifest) error {
 	return failed("nothing was granted", "")
 }
 
-func (a *app) writeGrant(t target, flags grantFlags, agents []string, unpinned bool) error {
-	cfg, err := a.hostConfig()
-	if err != nil {
-		return err
+// warnShared tells which folders another skill has too.
+func (a *app) warnShared(list []host.Sharing) {
+	for _, s := range list {
+		a.say("warning: %s is the folder %s, which skill %s has too", s.Mount, s.Host, s.With)
 	}
+}
+
+func (a *app) writeGrant(cfg host.Config, t target, flags grantFlags, agents []string, unpinned bool) error {
 	m := &t.bundle.Manifest.Manifest
 	grant := &abi.Grant{Schema: abi.SchemaGrant, Skill: m.Name}
 	if t.grant != nil {
@@ -294,11 +303,11 @@ func (a *app) writeGrant(t target, flags grantFlags, agents []string, unpinned b
 	if unpinned {
 		grant.Pin = nil
 	}
-	return a.saveGrant(cfg.State, m, grant, t.bundle.Digest)
+	return a.saveGrant(cfg, m, grant, t.bundle.Digest)
 }
 
 // saveGrant writes a grant that would hold, and shows what it comes to.
-func (a *app) saveGrant(state *config.State, m *abi.Manifest, grant *abi.Grant, digest abi.Digest) error {
+func (a *app) saveGrant(cfg host.Config, m *abi.Manifest, grant *abi.Grant, digest abi.Digest) error {
 	data, err := abi.EncodeGrant(grant)
 	if err != nil {
 		return err
@@ -320,14 +329,16 @@ func (a *app) saveGrant(state *config.State, m *abi.Manifest, grant *abi.Grant, 
 	if err != nil {
 		return usage(err.Error(), "glovebox skill inspect "+string(m.Name))
 	}
-	path := filepath.Join(state.Grants(), string(m.Name)+".yaml")
+	path := filepath.Join(cfg.State.Grants(), string(m.Name)+".yaml")
 	if err := config.WriteFile(path, data); err != nil {
 		return err
 	}
+	shared := host.Shared(cfg, decoded)
 	if why == nil {
 		why = []abi.Explanation{}
 	}
-	return a.show(map[string]any{"skill": m.Name, "file": path, "agents": grant.Agents, "rights": why}, func() {
+	return a.show(map[string]any{"skill": m.Name, "file": path, "agents": grant.Agents, "rights": why, "shared": shared}, func() {
+		a.warnShared(shared)
 		for _, e := range why {
 			word := map[bool]string{true: "granted", false: "not granted"}[e.Granted]
 			fmt.Fprintln(a.out, oneLine(word+": "+e.Right+" "+e.Why))
