@@ -151,7 +151,8 @@ type Request struct {
 // happened, and a call that was not admitted has had no effect.
 func (d *Dispatcher) Dispatch(ctx context.Context, req Request) CallReport {
 	p := &passage{d: d, req: req, start: d.cfg.Now()}
-	p.report = CallReport{ID: abi.CallID("call-" + rand.Text()), Tool: d.cfg.Guard.Redact(clean(cut(req.Call.Tool, 200)))}
+	p.report = CallReport{ID: abi.CallID("call-" + rand.Text()), Tool: clean(cut(req.Call.Tool, 200))}
+	p.report.Tool = p.screen(ctx, p.report.Tool)
 	admitted := false
 	defer func() { p.spend(ctx, admitted) }()
 	admitted = p.judge(ctx) && p.reserve(ctx) && p.approve(ctx) && p.intend(ctx) && p.claim(ctx)
@@ -220,14 +221,18 @@ func (p *passage) judge(ctx context.Context) bool {
 	}
 	p.dec = p.wary(p.dec)
 	p.report.Class = p.dec.Class()
+	seen := raw // what is no argument yet can come back in a refusal
+	if argsErr == nil {
+		seen = p.args
+	}
+	if !p.guarded(ctx, seen) {
+		return false
+	}
 	switch {
 	case argsErr != nil && (p.dec.Rule() == policy.RuleArguments || p.dec.Verdict() != policy.VerdictDeny):
 		return p.refuse(RuleArguments, "arguments: "+argsErr.Error(), "pass one JSON object that fits the tool's schema")
 	case p.dec.Verdict() == policy.VerdictDeny:
 		return p.refuse(string(p.dec.Rule()), p.dec.Why(), p.dec.Fix())
-	}
-	if !p.guarded(ctx) {
-		return false
 	}
 	if err := p.tool.schema.check(args); err != nil {
 		return p.refuse(RuleArguments, err.Error(), "pass what the tool's schema describes")

@@ -146,6 +146,10 @@ func (t *turn) think(ctx context.Context) (next Turn, err error) {
 	}
 	next, err = t.a.opts.Model.Next(ctx, prompt)
 	if err != nil {
+		// A provider's words may repeat the prompt; its chain matters as far as they do not.
+		if clean := t.screen(ctx, err.Error()); clean != err.Error() {
+			err = errors.New(clean)
+		}
 		err = fmt.Errorf("%w: %w", ErrModel, err)
 	}
 	return next, err

@@ -100,8 +100,8 @@ func (p *passage) wary(d policy.Decision) policy.Decision {
 
 // guarded refuses a call whose arguments hold a known value, by themselves or after
 // those of earlier calls of the tool. The report does not repeat them.
-func (p *passage) guarded(ctx context.Context) bool {
-	err := p.d.cfg.Guard.CheckJSON(ctx, p.place(guard.Arguments), p.args)
+func (p *passage) guarded(ctx context.Context, args json.RawMessage) bool {
+	err := p.d.cfg.Guard.CheckJSON(ctx, p.place(guard.Arguments), args)
 	if err == nil {
 		return true
 	}
@@ -113,7 +113,7 @@ func (p *passage) guarded(ctx context.Context) bool {
 	return p.refuse(rule, err.Error(), "glovebox audit tail")
 }
 
-// screen returns text of a tool as the model and the operator may see it.
+// screen returns text of a tool, or its name, as the model and the operator may see it.
 func (p *passage) screen(ctx context.Context, text string) string {
 	clean, err := p.d.cfg.Guard.Clean(ctx, p.place(guard.Result), text)
 	if err != nil {

@@ -107,6 +107,49 @@ func TestCanaryOfThePromptIsFoundInEachSink(t *testing.T) {
 	}
 }
 
+// TestRefusalsAndErrorsHoldNoCanary: the token in the name of a tool, in arguments that
+// are none, in a call that is denied anyway and in the words of a failing provider.
+func TestRefusalsAndErrorsHoldNoCanary(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"name", "broken arguments", "unknown tool", "wrong type", "model error"} {
+		var hits []guard.Hit
+		read := newTool("web.read")
+		k := newKit(t, func(c *agent.Config) { c.Guard = newGuard(t, &hits) }, read.spec(abi.EffectRead, textSchema))
+		step, canary := 0, ""
+		a := newAgent(t, model(func(_ context.Context, p agent.Prompt) (agent.Turn, error) {
+			canary = canaryRE.FindStringSubmatch(p.System.String())[1]
+			if step++; step > 1 {
+				return agent.Turn{Text: "done"}, nil
+			}
+			call := map[string]agent.ToolCall{
+				"name": {Tool: canary + ".x"}, "broken arguments": {Tool: "web.read", Args: json.RawMessage(`{"text":` + canary)},
+				"unknown tool": {Tool: "no.tool", Args: json.RawMessage(`{"` + canary + `":1}`)}, "wrong type": {Tool: "web.read", Args: json.RawMessage(`{"text":["` + canary + `"]}`)},
+			}
+			if c, ok := call[way]; ok {
+				return agent.Turn{Calls: []agent.ToolCall{c}}, nil
+			}
+			return agent.Turn{}, errors.New("400: bad prompt: " + p.System.String())
+		}), k, nil)
+		var events strings.Builder
+		in := say("hello")
+		in.Events = func(e agent.Event) {
+			b, _ := json.Marshal(e)
+			events.Write(b)
+		}
+		reply, err := a.Handle(t.Context(), in)
+		b, _ := json.Marshal(reply)
+		for _, e := range k.rec.entries {
+			fmt.Fprintf(&events, "%+v", e.Detail)
+		}
+		if all := fmt.Sprint(string(b), err, events.String()); strings.Contains(all, canary) || len(hits) == 0 {
+			t.Errorf("%s: %s", way, all)
+		}
+		if (err != nil) != (way == "model error") {
+			t.Errorf("%s: %v", way, err)
+		}
+	}
+}
+
 // TestMarkedConversationAsks: after a hit a harmless call needs a person as well, until
 // the operator clears the conversation; other conversations do not.
 func TestMarkedConversationAsks(t *testing.T) {

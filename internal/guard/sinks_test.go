@@ -15,7 +15,7 @@ import (
 // doors says where each sink is guarded: the file, and the text that does it there.
 var doors = map[Sink][]struct{ file, text string }{
 	Prompt:    {{"host/agent/screen.go", "t.clean(ctx, &t.s.items[i])"}, {"host/agent/loop.go", "prompt, err := t.prompt(ctx)"}, {"host/agent/screen.go", ".guarded(g.Redact, canary)"}},
-	Arguments: {{"host/agent/screen.go", "CheckJSON(ctx, p.place(guard.Arguments), p.args)"}, {"host/agent/dispatcher.go", "if !p.guarded(ctx) {"}},
+	Arguments: {{"host/agent/screen.go", "CheckJSON(ctx, p.place(guard.Arguments), args)"}, {"host/agent/dispatcher.go", "if !p.guarded(ctx, seen) {"}},
 	Result:    {{"host/agent/run.go", "r.Text = p.screen(ctx, r.Text)"}, {"host/agent/run.go", "p.screenJSON(ctx, v.Canonical())"}, {"host/agent/run.go", "p.screen(ctx, clean(cut(err.Error(), 1024)))"}},
 	Reply:     {{"host/agent/loop.go", "text = t.screen(ctx, text)\n\tt.reply.Text = text"}},
 	Request:   {{"host/guarded.go", "d.pass(ctx, guard.Request,"}, {"broker/fetch.go", "ruleLeak"}},

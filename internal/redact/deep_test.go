@@ -223,6 +223,25 @@ func TestBombsAreNotInflated(t *testing.T) {
 	}
 }
 
+// TestNoSizeEndsTheScan hides a value at the end of texts that are larger than any
+// buffer of the package.
+func TestNoSizeEndsTheScan(t *testing.T) {
+	t.Parallel()
+	m := mustMatcher(t, map[string]string{"gh": token})
+	for name, filler := range map[string]string{"prose": "plain words, and more of them. ", "base64": b64("picture bytes \x00\x01\x02\xff\xfe"), "lines": "a%20b\\n\n"} {
+		body := strings.Repeat(filler, 6<<20/len(filler))
+		for how, v := range map[string]string{"raw": token, "base64 twice": " " + b64(b64(token)), "spaced": each(token, func(c byte) string { return string(c) + " " })} {
+			text := body + " " + v
+			if got := m.Find([]byte(text)); got != "gh" {
+				t.Errorf("%s at the end of %d bytes of %s: found %q", how, len(text), name, got)
+			}
+		}
+		if got := m.Find([]byte(body)); got != "" {
+			t.Errorf("%s: found %q", name, got)
+		}
+	}
+}
+
 // TestStreamIsTheWhole cuts texts into pieces in every way.
 func TestStreamIsTheWhole(t *testing.T) {
 	t.Parallel()
