@@ -20,11 +20,13 @@ import (
 	"testing"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/abi/abitest"
 	"github.com/glovebox-dev/glovebox/broker"
 	"github.com/glovebox-dev/glovebox/host/admin"
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/memory"
+	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/internal/guard"
 	"github.com/glovebox-dev/glovebox/internal/redact"
 )
@@ -374,5 +376,59 @@ func TestFormerSecretsStaySecret(t *testing.T) {
 		if f.guard.Find(v) != "gh" {
 			t.Errorf("%q is forgotten", v)
 		}
+	}
+}
+
+// TestGuestInTheChamberMeetsTheGuard runs a real guest, in the chamber of a real daemon
+// with every right, which has got hold of a secret and calls the functions of the host.
+func TestGuestInTheChamberMeetsTheGuard(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	f.plant()
+	url, hits := page(t, "ok")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "env"), []byte("TOKEN="+planted), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	module := abitest.Probe()
+	call := func(name, function, request, data string) string {
+		out, err := f.chamber.Engine.Call(t.Context(), wasm.Invocation{
+			Caller: abi.Caller{Agent: "main", Session: abi.SessionID(name), Skill: "probe", Tool: "probe", Call: "c1"},
+			Source: wasm.Source{Digest: abi.DigestOf(module), Read: func() ([]byte, error) { return module, nil }}, Profile: abi.ProfileRaw,
+			Export: "probe", Input: []byte(abitest.Line(function, request, data)),
+			Rights: abi.Rights{
+				Limits: abi.DefaultLimits(), Human: true, KV: &abi.KVRight{MaxBytes: 1 << 20},
+				HTTP:  []abi.HTTPRight{{Origin: abi.OriginPattern(url), Methods: []string{"GET", "POST"}, Paths: []string{"/**"}}},
+				Files: []abi.FileRight{{Mount: "/data", Host: dir, Write: true, MaxBytes: 1 << 20}},
+			},
+			Services: f.services(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out.Raw)
+	}
+	for name, text := range spelled(planted) {
+		if strings.Contains(text, "\n") {
+			continue // the guest's own lines
+		}
+		quoted, _ := json.Marshal(text)
+		target, _ := json.Marshal(url + "/?q=" + text)
+		for _, c := range []struct{ function, request, data string }{
+			{"fs_write", `{"path":"/data/out"}`, text}, {"fs_write", `{"path":"/data/env","mode":"append"}`, text}, {"fs_read", `{"path":"/data/env"}`, ""},
+			{"kv_set", `{"key":"k"}`, text}, {"kv_set", `{"key":` + string(quoted) + `}`, "x"}, {"ask", `{"question":` + string(quoted) + `}`, ""},
+			{"fetch", `{"url":` + string(target) + `}`, ""}, {"fetch", fmt.Sprintf(`{"url":%q,"method":"POST"}`, url), text},
+		} {
+			if got := call(name, c.function, c.request, c.data); !strings.Contains(got, guard.RuleSecret) || strings.Contains(got, planted) {
+				t.Errorf("%s, %s: %s", name, c.function, got)
+			}
+		}
+	}
+	if got := call("fine", "fs_write", `{"path":"/data/out"}`, "plain"); strings.Contains(got, "error") {
+		t.Errorf("harmless: %s", got)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 2 || *hits != 0 {
+		t.Errorf("files %v, error %v, %d requests", left, err, *hits)
 	}
 }

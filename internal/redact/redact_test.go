@@ -9,13 +9,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/build"
 	"html"
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -155,7 +155,7 @@ func corpus(t testing.TB) [][]byte {
 		out = append(out, fmt.Appendf(nil, "%x-%x-%x-%x-%x is the id; set the Authorization header to Bearer <your token> (secret no. %d), see {{secret:NAME}}", raw[:4], raw[4:6], raw[6:8], raw[8:10], raw[10:16], i))
 	}
 	for _, dir := range []string{"net/http", "encoding/json", "crypto/tls"} {
-		files, _ := filepath.Glob(filepath.Join(runtime.GOROOT(), "src", dir, "*.go"))
+		files, _ := filepath.Glob(filepath.Join(build.Default.GOROOT, "src", dir, "*.go"))
 		for _, f := range files {
 			if b, err := os.ReadFile(f); err == nil {
 				out = append(out, b)
