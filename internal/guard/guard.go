@@ -225,9 +225,17 @@ func (g *Guard) Check(ctx context.Context, p Place, texts ...[]byte) error {
 		}
 	}
 	for _, text := range texts {
-		if name := g.join(tail, known, text); name != "" {
-			return g.hit(ctx, Hit{Place: p, Secret: name, Form: "pieces", Action: policy.action(name)})
+		if err := g.pieces(ctx, p, known, tail, text); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// pieces returns the Hit of a value that began in what went to p.Recipient before.
+func (g *Guard) pieces(ctx context.Context, p Place, known *redact.Matcher, tail *redact.Tail, text []byte) error {
+	if name := g.join(tail, known, text); name != "" {
+		return g.hit(ctx, Hit{Place: p, Secret: name, Form: "pieces", Action: Block})
 	}
 	return nil
 }
@@ -238,46 +246,52 @@ func (g *Guard) CheckJSON(ctx context.Context, p Place, doc []byte) error {
 	if g == nil {
 		return nil
 	}
-	known, canary, _ := g.look(p)
+	known, canary, tail := g.look(p)
 	for _, m := range []*redact.Matcher{known, canary} {
 		if name := m.Find(doc); name != "" {
 			return g.hit(ctx, Hit{Place: p, Secret: name, Form: m.Form(doc), Action: g.table[p.Sink].action(name)})
 		}
 	}
-	return g.Check(ctx, p, joinStrings(doc))
+	joined, n := joinStrings(doc)
+	if n < 2 { // it was looked at; what went before was not
+		return g.pieces(ctx, p, known, tail, joined)
+	}
+	return g.Check(ctx, p, joined)
 }
 
 // joinStrings returns the strings that are values in doc, without anything between
-// them: what a tool that puts its arguments together would get.
-func joinStrings(doc []byte) []byte {
-	var out []byte
-	var open []json.Delim
-	isKey := false // the next string is the name of a member
-	d := json.NewDecoder(bytes.NewReader(doc))
-	d.UseNumber() // no number ends the walk
-	for {
-		t, err := d.Token()
-		if err != nil {
-			return out
+// them: what a tool that puts its arguments together would get. It takes a string that
+// a colon follows for a name, and reads what is no JSON as far as it looks like it. n
+// counts them.
+func joinStrings(doc []byte) (out []byte, n int) {
+	for i := 0; i < len(doc); {
+		start := bytes.IndexByte(doc[i:], '"')
+		if start < 0 {
+			break
 		}
-		switch t := t.(type) {
-		case json.Delim:
-			if t == '{' || t == '[' {
-				open = append(open, t)
-			} else {
-				open = open[:len(open)-1]
+		start += i + 1
+		end, escaped := start, false
+		for end < len(doc) && doc[end] != '"' {
+			if doc[end] == '\\' {
+				escaped = true
+				end++
 			}
-			isKey = len(open) > 0 && open[len(open)-1] == '{'
+			end++
+		}
+		end = min(end, len(doc))
+		i = end + 1
+		if rest := bytes.TrimLeft(doc[min(i, len(doc)):], " \t\r\n"); len(rest) > 0 && rest[0] == ':' {
 			continue
-		case string:
-			if isKey {
-				isKey = false
-				continue
-			}
-			out = append(out, t...)
 		}
-		isKey = len(open) > 0 && open[len(open)-1] == '{'
+		n++
+		var plain string
+		if escaped && json.Unmarshal(doc[start-1:min(i, len(doc))], &plain) == nil {
+			out = append(out, plain...)
+		} else {
+			out = append(out, doc[start:end]...)
+		}
 	}
+	return out, n
 }
 
 // Clean returns text with values replaced, or the Hit of one that the sink blocks. It
@@ -299,8 +313,7 @@ func (g *Guard) Clean(ctx context.Context, p Place, text string) (string, error)
 		}
 		text = m.RedactString(text)
 	}
-	if name := g.join(tail, known, []byte(text)); name != "" {
-		err := g.hit(ctx, Hit{Place: p, Secret: name, Form: "pieces", Action: Block})
+	if err := g.pieces(ctx, p, known, tail, []byte(text)); err != nil {
 		return "", err // what went before cannot be taken back
 	}
 	return text, nil

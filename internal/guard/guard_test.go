@@ -303,3 +303,51 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkCheck is what the guard adds to a call of ordinary size.
+func BenchmarkCheck(b *testing.B) {
+	values := map[string]string{}
+	for i := range 100 {
+		values[fmt.Sprint("s", i)] = fmt.Sprintf("%x-Secret-%d-%x", i*7919, i, i*104729)
+	}
+	m, err := redact.NewMatcher(values)
+	if err != nil {
+		b.Fatal(err)
+	}
+	g := New(func() *redact.Matcher { return m }, nil)
+	if _, err := g.Canary("main", "s"); err != nil {
+		b.Fatal(err)
+	}
+	p := at(Arguments)
+	p.Recipient = "mail.send"
+	doc := []byte(`{"body":"` + strings.Repeat("See you on Monday at the usual place. ", 6) + `","subject":"Monday","to":"ann@example.org"}`)
+	b.SetBytes(int64(len(doc)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := g.CheckJSON(b.Context(), p, doc); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCanary is what a new conversation costs.
+func BenchmarkCanary(b *testing.B) {
+	g := New(func() *redact.Matcher { return nil }, nil)
+	for i := 0; b.Loop(); i++ {
+		if _, err := g.Canary("main", abi.SessionID(fmt.Sprint(i))); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func TestStringsOfDocuments(t *testing.T) {
+	t.Parallel()
+	for doc, want := range map[string]string{
+		`{"a":"x","b":["y",{"c":"z"}],"n":1}`: "xyz", `{"a" : "x\n\u0041\"", "b":"y"}`: "x\nA\"y", `"alone"`: "alone", `["a:b",":"]`: "a:b:",
+		`{"a":"unended`: "unended", `{"a":"bad \q","b":"c"}`: `bad \qc`, `"`: "", `"\`: `\`, ``: "", `{"a":1e999,"b":"c"}`: "c",
+	} {
+		if got, _ := joinStrings([]byte(doc)); string(got) != want {
+			t.Errorf("%s: %q, want %q", doc, got, want)
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package redact
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -94,17 +93,18 @@ func (t *Tail) Add(m *Matcher, text []byte) string {
 	if n == 0 || len(text) == 0 {
 		return ""
 	}
-	joined := append(bytes.Clone(t.last), text[:min(n, len(text))]...)
 	name := ""
+	joined := append(t.last, text[:min(n, len(text))]...) //nolint:gocritic // the memory stays the tail's
 	if len(t.last) > 0 {
 		name = m.Find(joined)
 	}
-	if len(text) > n {
-		joined = text
+	last := text
+	if len(text) < n {
+		last = joined
 	}
-	clear(t.last)
-	t.last = bytes.Clone(joined[max(0, len(joined)-n):])
+	t.last = append(joined[:0], last[max(0, len(last)-n):]...)
 	if name != "" {
+		clear(t.last)
 		t.last = nil // told once
 	}
 	return name
