@@ -427,3 +427,15 @@ func FuzzHidden(f *testing.F) {
 		}
 	})
 }
+
+func TestDecode64(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		want := rapid.SliceOf(rapid.Byte()).Draw(t, "bytes")
+		enc := rapid.SampledFrom([]*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding}).Draw(t, "encoding")
+		text := wrap(enc.EncodeToString(want), rapid.IntRange(1, 80).Draw(t, "width"), rapid.SampledFrom([]string{"", "\n", "\r\n", " "}).Draw(t, "end"))
+		if got := decode64(nil, []byte(text)); !bytes.Equal(got, want) {
+			t.Fatalf("%q: %x, want %x", text, got, want)
+		}
+	})
+}

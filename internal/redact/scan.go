@@ -160,7 +160,7 @@ func (s *state) lookRun(run []byte, depth int, w *work) string {
 		at = end
 	}
 	for shift := range 4 {
-		w.derived[depth] = decode64(w.derived[depth][:0], run[shift:])
+		w.derived[depth] = decode64(w.derived[depth], run[shift:])
 		if name := s.shifted(shift, depth, w); name != "" {
 			return name
 		}

@@ -27,17 +27,20 @@ func foldTable() (t [256]byte) {
 	return t
 }
 
-// leads are the first bytes of the UTF-8 of all runes that compatible knows.
-var leads = [256]bool{0xC2: true, 0xC5: true, 0xE2: true, 0xEF: true, 0xF0: true}
-
-// kept is 1 for each byte that fold keeps.
+// kept is 1 for each byte that fold keeps, and lead for the first bytes of the UTF-8 of
+// all runes that compatible knows.
 var kept = keptTable()
+
+const lead = 2
 
 func keptTable() (t [256]uint8) {
 	for c, f := range fold {
 		if f != 0 {
 			t[c] = 1
 		}
+	}
+	for _, c := range []byte{0xC2, 0xC5, 0xE2, 0xEF, 0xF0} {
+		t[c] = lead
 	}
 	return t
 }
@@ -54,8 +57,9 @@ func condense(dst, b []byte) []byte {
 	for i := 0; i < len(b); i++ {
 		c := b[i]
 		dst[n] = fold[c] // no branch: what is between words is as frequent as words
-		n += int(kept[c])
-		if c >= 0xC2 && leads[c] {
+		k := kept[c]
+		n += int(k & 1)
+		if k == lead {
 			r, size := utf8.DecodeRune(b[i:])
 			if f := compatible(r); f != 0 {
 				dst[n] = f
@@ -72,7 +76,7 @@ func places(b []byte) []int {
 	var out []int
 	for i := 0; i < len(b); {
 		r, size := utf8.DecodeRune(b[i:])
-		if r < utf8.RuneSelf && kept[byte(r)] != 0 || compatible(r) != 0 { //nolint:gosec // below 0x80
+		if r < utf8.RuneSelf && kept[byte(r)] == 1 || compatible(r) != 0 { //nolint:gosec // below 0x80
 			out = append(out, i)
 		}
 		i += size
@@ -185,23 +189,40 @@ func joinLines(b []byte, start, end int) int {
 	return end
 }
 
-// decode64 appends what run means as base64 of either alphabet to dst, skipping other
-// characters.
+// decode64 returns what run means as base64 of either alphabet in the memory of dst,
+// skipping other characters.
 func decode64(dst, run []byte) []byte {
+	if cap(dst) < len(run) {
+		dst = make([]byte, len(run))
+	}
+	dst = dst[:len(run)]
+	n := 0
 	var acc uint32
 	var bits uint
-	for _, c := range run {
-		d := digits64[c]
+	for i := 0; i < len(run); {
+		if bits == 0 && i+4 <= len(run) { // four digits are three bytes
+			a, b, c, d := digits64[run[i]], digits64[run[i+1]], digits64[run[i+2]], digits64[run[i+3]]
+			if a != 0 && b != 0 && c != 0 && d != 0 {
+				v := uint32(a-1)<<18 | uint32(b-1)<<12 | uint32(c-1)<<6 | uint32(d-1)
+				dst[n], dst[n+1], dst[n+2] = byte(v>>16), byte(v>>8), byte(v) //nolint:gosec // three bytes of it
+				n += 3
+				i += 4
+				continue
+			}
+		}
+		d := digits64[run[i]]
+		i++
 		if d == 0 {
 			continue
 		}
 		acc = acc<<6 | uint32(d-1)
 		if bits += 6; bits >= 8 {
 			bits -= 8
-			dst = append(dst, byte(acc>>bits)) //nolint:gosec // the low eight bits
+			dst[n] = byte(acc >> bits) //nolint:gosec // the low eight bits
+			n++
 		}
 	}
-	return dst
+	return dst[:n]
 }
 
 // decodeHex appends what the hexadecimal digits of run mean to dst, skipping others.
