@@ -249,3 +249,60 @@ func TestRecallKeepsAgentsAndReadersApart(t *testing.T) {
 		}
 	}
 }
+
+// TestDamagedLabelIsTheLowest writes nonsense beside a row, as a damaged file would.
+func TestDamagedLabelIsTheLowest(t *testing.T) {
+	t.Parallel()
+	ctx, s := context.Background(), open(t, secrets{})
+	for _, damage := range []string{`{"integrity":"root","public":true}`, `{"integrity":`, `[]`, ``, `{"integrity":"OWNER"}`} {
+		id, _, err := s.Write(ctx, fact("the plan of "+damage, &trusted))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.db.Write.ExecContext(ctx, `UPDATE row SET label = ? WHERE id = ?`, damage, id); err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.Get(ctx, "a", id)
+		if err != nil || r.Label != (label.Label{}) {
+			t.Errorf("%s reads as %v, %v", damage, r.Label, err)
+		}
+	}
+	rows, err := s.Recall(ctx, Query{Agent: "a", Text: "plan", K: 10, Reader: label.OwnerPrincipal, Context: trusted})
+	if err != nil || len(rows) != 0 {
+		t.Errorf("recalled as the owner's: %+v, %v", rows, err)
+	}
+}
+
+// FuzzRecall: no text that a model looks for is an error, an operator of the index, or
+// a way to another agent's rows.
+func FuzzRecall(f *testing.F) {
+	for _, text := range []string{"plan", `" OR agent:b`, "NEAR(a b)", "a* ^b -c", "text : plan", "\x00\xff", "' ; DROP TABLE row; --", "ｐｌａｎ", "{a b}:c"} {
+		f.Add(text)
+	}
+	s, err := Open(context.Background(), filepath.Join(f.TempDir(), "m.db"), secrets{}, time.Now)
+	if errors.Is(err, ErrNoSearch) {
+		f.Skip(err)
+	}
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = s.Close() })
+	mine, theirs := fact("the plan is mine", &trusted), fact("the plan is theirs: text agent a b c OR NEAR", &trusted)
+	theirs.Agent = "b"
+	for _, w := range []Write{mine, theirs} {
+		if _, _, err := s.Write(context.Background(), w); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		rows, err := s.Recall(context.Background(), Query{Agent: "a", Text: text, K: 5, Reader: label.OwnerPrincipal, Context: trusted, External: true})
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		for _, r := range rows {
+			if r.Text != mine.Text {
+				t.Fatalf("%q found %+v", text, r)
+			}
+		}
+	})
+}
