@@ -28,6 +28,7 @@ type FetchResponse struct {
 	Length    int                 `json:"length"`
 	URL       string              `json:"url"` // after redirects
 	Redirects int                 `json:"redirects"`
+	Private   bool                `json:"-"` // the server is one that only the operator's own network reaches
 }
 
 // FileRequest is the request block of the fs_ functions. Paths are absolute in the

@@ -116,6 +116,7 @@ func (l approvalLog) Record(ctx context.Context, e approval.Event) error {
 var (
 	_ agent.Approver = (*approvals)(nil)
 	_ agent.Claimer  = (*approvals)(nil)
+	_ agent.Endorser = (*approvals)(nil)
 )
 
 // Approve implements agent.Approver: it waits for an answer, for ctx, or for the
@@ -125,12 +126,38 @@ func (a *approvals) Approve(ctx context.Context, ask agent.Ask) (policy.Approval
 	if err != nil {
 		return policy.Approval{}, err
 	}
-	return a.store.Ask(ctx, approval.Request{
+	granted, err := a.store.Ask(ctx, approval.Request{
 		Agent: ask.Agent, Session: ask.Session, Call: ask.Call, Requester: ask.Requester, Tool: ref, Pin: ask.Pin, Effect: ask.Effect,
 		Rule: ask.Rule, Why: ask.Why, Context: ask.Context, Args: ask.Args, Roles: ask.Roles,
 		Findings: ask.Judgement.Findings, Flows: ask.Judgement.Flows, Links: ask.Judgement.Links,
 		Subject: ask.Subject, Binding: ask.Binding, Expires: ask.Expires,
 	})
+	if errors.Is(err, approval.ErrEndorsed) {
+		err = agent.ErrAgain
+	}
+	return granted, err
+}
+
+// Endorsed implements agent.Endorser.
+func (a *approvals) Endorsed(ctx context.Context, id abi.AgentID, session abi.SessionID) ([]policy.Endorsement, error) {
+	live, err := a.store.Endorsed(ctx, id, session)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]policy.Endorsement, 0, len(live))
+	for _, e := range live {
+		list = append(list, e.For())
+	}
+	return list, nil
+}
+
+// Spend implements agent.Endorser.
+func (a *approvals) Spend(ctx context.Context, c policy.Call, pin abi.Digest, args map[string]any) error {
+	live, err := a.store.Endorsed(ctx, c.Agent, c.Session)
+	if err != nil {
+		return err
+	}
+	return a.store.Use(ctx, approval.Relied(live, c.Tool, pin, args))
 }
 
 // Claim implements agent.Claimer.

@@ -67,7 +67,7 @@ func (h *Host) handle(ctx context.Context, who *agent.Agent, c conversation, w *
 	if _, err := h.ledger.Append(ctx, received); err != nil {
 		return agent.Reply{}, fmt.Errorf("record the message: %w", err)
 	}
-	in := agent.Inbound{Session: c.session, From: principalChat, Text: text, Dispatcher: w.dispatcher}
+	in := agent.Inbound{Session: c.session, From: principalChat, Label: ownerLabel, Text: text, Dispatcher: w.dispatcher}
 	if emit != nil {
 		defer h.approvals.follow(c, emit)()
 		in.Events = func(e agent.Event) {

@@ -240,13 +240,13 @@ func TestAsksBudgetSparesThePerson(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := f.services().Ask.Ask(ctx, abi.Caller{Agent: "main", Session: "s", Skill: "calc", Tool: "evaluate"}, abi.AskRequest{Question: "which?"}); err != nil {
+	if _, err := f.services("main").Ask.Ask(ctx, abi.Caller{Agent: "main", Session: "s", Skill: "calc", Tool: "evaluate"}, abi.AskRequest{Question: "which?"}); err != nil {
 		t.Errorf("a question within the budget: %v", err)
 	}
 	c := f.ask("calc.evaluate", `{"expression":"6*8"}`)
 	tells(t, "asks", c.Rule, c.Denials[0].Message, c.Denials[0].Hint)
 	var p *abi.Problem
-	if _, err := f.services().Ask.Ask(t.Context(), abi.Caller{Agent: "main", Session: "s", Skill: "calc", Tool: "evaluate"}, abi.AskRequest{Question: "which?"}); !errors.As(err, &p) || p.Code != abi.CodeQuota || p.Rule != "budget/asks" {
+	if _, err := f.services("main").Ask.Ask(t.Context(), abi.Caller{Agent: "main", Session: "s", Skill: "calc", Tool: "evaluate"}, abi.AskRequest{Question: "which?"}); !errors.As(err, &p) || p.Code != abi.CodeQuota || p.Rule != "budget/asks" {
 		t.Errorf("a skill's question beyond the budget: %v", err)
 	}
 	if l := f.spent("main", "asks"); l.Spent != 2 || l.Reserved != 0 {

@@ -55,13 +55,13 @@ func TestBypass04FreshConfigurationAsksAndRulesAreRead(t *testing.T) {
 		config string
 		rule   string
 	}{
-		"no rule":                  {"", string(policy.RuleRead)},
+		"no rule":                  {"", string(policy.RuleLocal)},
 		"a rule that asks":         {"approvals: {rules: [{tool: calc.evaluate, action: ask}]}\n", agent.RuleNotApproved},
 		"a rule that denies":       {"approvals: {rules: [{tool: calc.evaluate, action: deny}]}\n", "approvals/rules[0]"},
 		"a rule for its skill":     {"approvals: {rules: [{tool: calc.*, action: deny}]}\n", "approvals/rules[0]"},
-		"a rule for another tool":  {"approvals: {rules: [{tool: textstat.analyse, action: deny}]}\n", string(policy.RuleRead)},
+		"a rule for another tool":  {"approvals: {rules: [{tool: textstat.analyse, action: deny}]}\n", string(policy.RuleLocal)},
 		"a rule for its agent":     {"approvals: {rules: [{tool: calc.evaluate, agent: main, action: deny}]}\n", "approvals/rules[0]"},
-		"a rule for another agent": {"approvals: {rules: [{tool: calc.evaluate, agent: other, action: deny}]}\nagents: [{name: main, model: offline, skills: [\"*\"]}, {name: other, model: offline}]\n", string(policy.RuleRead)},
+		"a rule for another agent": {"approvals: {rules: [{tool: calc.evaluate, agent: other, action: deny}]}\nagents: [{name: main, model: offline, skills: [\"*\"]}, {name: other, model: offline}]\n", string(policy.RuleLocal)},
 		"the first rule decides":   {"approvals: {rules: [{tool: calc.evaluate, action: ask}, {tool: \"*\", action: deny}]}\n", agent.RuleNotApproved},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/internal/guard"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // doors are the services of guests with the guard before each of them. What is looked
@@ -82,31 +83,31 @@ type guardedKV struct{ *doors }
 var _ wasm.KV = guardedKV{}
 
 // Get implements wasm.KV.
-func (d guardedKV) Get(ctx context.Context, c abi.Caller, req abi.KVRequest) ([]byte, uint64, error) {
-	value, version, err := d.Services.KV.Get(ctx, c, req)
+func (d guardedKV) Get(ctx context.Context, c abi.Caller, req abi.KVRequest) ([]byte, uint64, label.Label, error) {
+	value, version, l, err := d.Services.KV.Get(ctx, c, req)
 	if err == nil {
 		if p := d.pass(ctx, guard.Result, c, "kv", "", value); p != nil { // stored before the secret was
-			return nil, 0, p
+			return nil, 0, l, p
 		}
 	}
-	return value, version, err
+	return value, version, l, err
 }
 
 // Set implements wasm.KV.
-func (d guardedKV) Set(ctx context.Context, c abi.Caller, maxBytes int64, maxKeys int, req abi.KVRequest, value []byte) (uint64, error) {
+func (d guardedKV) Set(ctx context.Context, c abi.Caller, maxBytes int64, maxKeys int, req abi.KVRequest, value []byte, l label.Label) (uint64, error) {
 	if p := d.pass(ctx, guard.KV, c, "kv", "", []byte(req.Key), value); p != nil {
 		return 0, p
 	}
-	return d.Services.KV.Set(ctx, c, maxBytes, maxKeys, req, value)
+	return d.Services.KV.Set(ctx, c, maxBytes, maxKeys, req, value, l)
 }
 
 // Delete implements wasm.KV.
-func (d guardedKV) Delete(ctx context.Context, c abi.Caller, req abi.KVRequest) error {
-	return d.Services.KV.Delete(ctx, c, req)
+func (d guardedKV) Delete(ctx context.Context, c abi.Caller, req abi.KVRequest, l label.Label) error {
+	return d.Services.KV.Delete(ctx, c, req, l)
 }
 
 // List implements wasm.KV.
-func (d guardedKV) List(ctx context.Context, c abi.Caller, req abi.KVRequest) (abi.KVListResult, error) {
+func (d guardedKV) List(ctx context.Context, c abi.Caller, req abi.KVRequest) (abi.KVListResult, label.Label, error) {
 	return d.Services.KV.List(ctx, c, req)
 }
 

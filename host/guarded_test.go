@@ -28,6 +28,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/memory"
 	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/internal/guard"
+	"github.com/glovebox-dev/glovebox/internal/label"
 	"github.com/glovebox-dev/glovebox/internal/redact"
 )
 
@@ -78,7 +79,7 @@ func (f *fixture) plant() *redact.Matcher {
 
 // ways are the ways out of a guest, each as the chamber uses it.
 func (f *fixture) ways(session abi.SessionID, url string) map[guard.Sink][]func(text string) error {
-	s := f.services()
+	s := f.services("main")
 	c := abi.Caller{Agent: "main", Session: session, Call: "c1", Skill: "textstat", Tool: "count"}
 	ctx := f.t.Context()
 	fetch := func(req abi.FetchRequest, body string) error {
@@ -106,11 +107,11 @@ func (f *fixture) ways(session abi.SessionID, url string) map[guard.Sink][]func(
 		},
 		guard.KV: {
 			func(text string) error {
-				_, err := s.KV.Set(ctx, c, 1<<20, 100, abi.KVRequest{Key: "k"}, []byte(text))
+				_, err := s.KV.Set(ctx, c, 1<<20, 100, abi.KVRequest{Key: "k"}, []byte(text), label.Trusted())
 				return err
 			},
 			func(text string) error {
-				_, err := s.KV.Set(ctx, c, 1<<20, 100, abi.KVRequest{Key: text}, []byte("x"))
+				_, err := s.KV.Set(ctx, c, 1<<20, 100, abi.KVRequest{Key: text}, []byte("x"), label.Trusted())
 				return err
 			},
 		},
@@ -401,7 +402,7 @@ func TestGuestInTheChamberMeetsTheGuard(t *testing.T) {
 				HTTP:  []abi.HTTPRight{{Origin: abi.OriginPattern(url), Methods: []string{"GET", "POST"}, Paths: []string{"/**"}}},
 				Files: []abi.FileRight{{Mount: "/data", Host: dir, Write: true, MaxBytes: 1 << 20}},
 			},
-			Services: f.services(),
+			Services: f.services("main"),
 		})
 		if err != nil {
 			t.Fatal(err)

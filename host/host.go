@@ -21,6 +21,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/agent/scripted"
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/host/provenance"
 	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/internal/guard"
 	"github.com/glovebox-dev/glovebox/internal/redact"
@@ -70,14 +71,15 @@ type Host struct {
 	budgets   *budgets
 	memories  *memories
 	surveyor
-	egress   *openOrigins
-	agents   map[string]*agent.Agent
-	server   *admin.Server
-	release  func() error // of the lock on the state folder
-	chats    chan struct{}
-	stop     chan struct{} // closed by Stop
-	stopOnce sync.Once
-	idle     *time.Timer
+	egress     *openOrigins
+	agents     map[string]*agent.Agent
+	provenance map[abi.AgentID]*provenance.Store // of sessions and files
+	server     *admin.Server
+	release    func() error // of the lock on the state folder
+	chats      chan struct{}
+	stop       chan struct{} // closed by Stop
+	stopOnce   sync.Once
+	idle       *time.Timer
 
 	mu    sync.Mutex // guards world
 	world *world
@@ -88,7 +90,7 @@ type Host struct {
 func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	h := &Host{
 		state: cfg.State, version: cfg.Version, started: time.Now(),
-		egress: &openOrigins{state: cfg.State}, agents: map[string]*agent.Agent{},
+		egress: &openOrigins{state: cfg.State}, agents: map[string]*agent.Agent{}, provenance: map[abi.AgentID]*provenance.Store{},
 		chats: make(chan struct{}, maxChats), stop: make(chan struct{}),
 	}
 	if cfg.Log == nil {
@@ -151,7 +153,7 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 		return nil, err
 	}
 	for _, a := range cfg.Settings.Agents {
-		if err := h.addAgent(a, w, cfg.model); err != nil {
+		if err := h.addAgent(ctx, a, w, cfg.model); err != nil {
 			return nil, fmt.Errorf("agent %s: %w", a.Name, err)
 		}
 	}
@@ -189,8 +191,13 @@ func (c Config) logger() *slog.Logger {
 	return slog.New(c.Log)
 }
 
-func (h *Host) addAgent(a config.Agent, w *world, newModel func(config.Agent) (agent.Model, error)) error {
-	if _, err := h.state.AgentDir(a.Name); err != nil {
+func (h *Host) addAgent(ctx context.Context, a config.Agent, w *world, newModel func(config.Agent) (agent.Model, error)) error {
+	dir, err := h.state.AgentDir(a.Name)
+	if err != nil {
+		return err
+	}
+	if h.provenance[abi.AgentID(a.Name)], err = provenance.Open(ctx, filepath.Join(dir, "agent.db")); err != nil {
+		delete(h.provenance, abi.AgentID(a.Name))
 		return err
 	}
 	model, err := newModel(a)
@@ -203,6 +210,7 @@ func (h *Host) addAgent(a config.Agent, w *world, newModel func(config.Agent) (a
 	}
 	h.agents[string(a.Name)], err = agent.New(agent.Options{
 		ID: abi.AgentID(a.Name), Model: meteredModel{model, abi.AgentID(a.Name), h.budgets}, Dispatcher: w.dispatcher, System: agent.NewSystem(persona),
+		Start: startOf(a), Sessions: h.provenance[abi.AgentID(a.Name)],
 	})
 	return err
 }
@@ -221,11 +229,15 @@ func newModel(a config.Agent) (agent.Model, error) {
 	return nil, fmt.Errorf("model %q is not known", a.Model)
 }
 
-// services are the parts of the host that act for guests.
-func (h *Host) services() wasm.Services {
-	return guarded(h.guard, wasm.Services{
+// services are the parts of the host that act for guests of the agent id.
+func (h *Host) services(id abi.AgentID) wasm.Services {
+	s := wasm.Services{
 		Fetch: meteredFetch{h.chamber.Broker, h.budgets}, KV: h.chamber.KV, Ask: meteredAsk{h.approvals, h.budgets}, Secrets: h.chamber.Broker, Observer: observer{h.ledger, h.log},
-	})
+	}
+	if kept := h.provenance[id]; kept != nil {
+		s.Labels = kept
+	}
+	return guarded(h.guard, s)
 }
 
 // listeners are addresses that no skill reaches, whatever the operator opened.
@@ -336,6 +348,9 @@ func (h *Host) Close() error {
 	}
 	if h.budgets != nil {
 		all = errors.Join(all, h.budgets.Close())
+	}
+	for _, s := range h.provenance {
+		all = errors.Join(all, s.Close())
 	}
 	if h.audit != nil {
 		all = errors.Join(all, h.audit.Close())

@@ -37,9 +37,10 @@ func TestMessageIsAnsweredBySealedSkill(t *testing.T) {
 	if err != nil || info.Address != f.Address() {
 		t.Fatalf("published %+v, error %v", info, err)
 	}
+	session := "s1"
 	chat := func(calls ...string) string {
 		f.model.call(calls[0], calls[1])
-		return post(t, f, `{"message":"count the words","session":"s1"}`)
+		return post(t, f, fmt.Sprintf(`{"message":%q,"session":%q}`, "count the words of "+calls[1], session))
 	}
 
 	denied := chat("textstat.fetch_and_analyse", fmt.Sprintf(`{"url":%q}`, url))
@@ -60,6 +61,7 @@ func TestMessageIsAnsweredBySealedSkill(t *testing.T) {
 	if _, err := f.state.SetPrivateOrigin(abi.Origin(f.Address()), true); err != nil { // even if it is opened
 		t.Fatal(err)
 	}
+	session = "s2" // that has read nothing
 	own := chat("textstat.fetch_and_analyse", fmt.Sprintf(`{"url":%q}`, f.Address()+"/health"))
 	if strings.Contains(own, `"outcome":"ok"`) || !strings.Contains(own, "glovebox itself") {
 		t.Errorf("a skill reached the daemon itself: %s", own)

@@ -157,11 +157,12 @@ func (f *fixture) write(path string, data []byte) {
 	}
 }
 
-// ask sends one message during which the model makes one call, and returns it.
+// ask sends one message, which names the values of the call, during which the model
+// makes one call, and returns it.
 func (f *fixture) ask(tool, args string) admin.Call {
 	f.t.Helper()
 	f.model.call(tool, args)
-	reply, err := f.Chat(f.t.Context(), admin.ChatRequest{Message: "go", Session: "s"}, nil)
+	reply, err := f.Chat(f.t.Context(), admin.ChatRequest{Message: "go on with " + args, Session: "s"}, nil)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -7,10 +7,10 @@ import (
 )
 
 // contextOf returns the label of all that led to a call.
-func contextOf(policy.Authorized) label.Label { return label.Label{} }
+func contextOf(auth policy.Authorized) label.Label { return auth.Context() }
 
 // labelled gives a result its label.
 func labelled(out agent.Outcome, l label.Label) agent.Outcome {
-	out.Detail = map[string]string{"label": l.String()}
+	out.Label = l
 	return out
 }

@@ -205,7 +205,7 @@ func specs(b *skills.Bundle) []agent.Spec {
 	list := make([]agent.Spec, 0, len(b.Manifest.Tools))
 	for _, t := range b.Manifest.Tools {
 		ref := abi.ToolRef{Skill: b.Name(), Tool: t.Name}
-		list = append(list, agent.Spec{Ref: ref, Digest: b.Digest, Descriptor: b.Descriptor(t.Name), Tool: t, About: b.Manifest.Manifest.Description})
+		list = append(list, agent.Spec{Ref: ref, Digest: b.Digest, Descriptor: observed(b.Descriptor(t.Name), t, &b.Manifest.Manifest), Tool: t, About: b.Manifest.Manifest.Description})
 	}
 	return list
 }

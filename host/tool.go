@@ -13,6 +13,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/policy"
 	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
+	"github.com/glovebox-dev/glovebox/internal/label"
 	"github.com/glovebox-dev/glovebox/skills"
 )
 
@@ -56,11 +57,12 @@ func (t *skillTool) Invoke(ctx context.Context, auth policy.Authorized, args jso
 	}
 	out, err := t.host.chamber.Engine.Call(ctx, wasm.Invocation{
 		Caller: caller, Source: sourceOf(t.bundle), Profile: t.bundle.Manifest.Manifest.ABI,
-		Tool: t.ref.Tool, Arguments: args, Rights: rights, Services: t.host.services(),
+		Tool: t.ref.Tool, Arguments: args, Rights: rights, Services: t.host.services(caller.Agent),
+		Context: auth.Context(),
 	})
-	var result agent.Outcome
+	result := agent.Outcome{Label: label.Trusted()} // no guest was entered: the words are the host's
 	if out != nil {
-		result = agent.Outcome{Result: out.Result, Denials: out.Denials, Detail: usageDetail(out.Usage)}
+		result = agent.Outcome{Result: out.Result, Denials: out.Denials, Detail: usageDetail(out.Usage), Label: out.Label}
 	}
 	if err != nil {
 		return result, t.shown(err)

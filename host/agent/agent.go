@@ -11,6 +11,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -39,6 +40,10 @@ type ToolCall struct {
 	ID   string          // the model's own name for the call; only echoed
 	Tool string          // SKILL.TOOL
 	Args json.RawMessage // one JSON object
+
+	// AsHandle has the host keep the result: the model gets a handle, a type and a
+	// rough length, and the bytes do not enter its context. See ToolInfo.Handles.
+	AsHandle bool
 }
 
 // Tool is one installed tool behind the door.
@@ -56,6 +61,7 @@ type Outcome struct {
 	Result  abi.CallResult
 	Denials []abi.Problem     // soft denials that the guest met
 	Detail  map[string]string // facts for the audit log, such as bytes and host calls
+	Label   label.Label       // of what the tool read; the zero value is tainted and private
 }
 
 // Approver asks a person about one call. Approve blocks until an answer, or until
@@ -71,6 +77,19 @@ type Claimer interface {
 	Claim(ctx context.Context, a policy.Approval) error
 	// Settle notes how the call that claimed the grant id ended.
 	Settle(ctx context.Context, id string, outcome string) error
+}
+
+// ErrAgain is returned by an Approver when a person endorsed a value instead of the
+// call: the gate judges the call again.
+var ErrAgain = errors.New("the gate must judge the call again")
+
+// Endorser is an Approver that knows which values a person has endorsed.
+type Endorser interface {
+	// Endorsed lists the live endorsements of a session.
+	Endorsed(ctx context.Context, agent abi.AgentID, session abi.SessionID) ([]policy.Endorsement, error)
+	// Spend uses up the endorsements that serve once and that the call relies on, right
+	// before the effect: of two calls that rely on one, one runs.
+	Spend(ctx context.Context, call policy.Call, pin abi.Digest, args map[string]any) error
 }
 
 // Ask is what a person sees of a call that needs approval. It is rendered by the
@@ -119,6 +138,7 @@ type ToolInfo struct {
 	Description string          `json:"description,omitempty"` // the author's claim
 	About       string          `json:"about,omitempty"`       // of the skill; the author's claim
 	Schema      json.RawMessage `json:"inputSchema"`
+	Handles     bool            `json:"handles,omitempty"` // the result can be kept by the host: ToolCall.AsHandle
 }
 
 // CallReport tells what became of one call.
@@ -141,6 +161,10 @@ type CallReport struct {
 	Seq        uint64          `json:"seq,omitempty"`        // of the intent or denial in the audit log
 	OutcomeSeq uint64          `json:"outcomeSeq,omitempty"` // of the outcome
 	Duration   time.Duration   `json:"duration,omitempty"`
+
+	Judgement policy.Judgement `json:"judgement"`       // of the gate, with what led to it
+	Label     label.Label      `json:"label"`           // of Text and Denials
+	Effect    abi.Effect       `json:"effect,omitzero"` // that the tool was registered with
 }
 
 // Inbound is one message to an agent. Identity comes from the connection.
@@ -148,6 +172,7 @@ type Inbound struct {
 	Session abi.SessionID
 	From    policy.Principal
 	Text    string
+	Label   label.Label // of Text, by who was verified to have sent it; zero is tainted and private
 	Events  func(Event) // optional; called in order, from the goroutine of Handle
 
 	// Dispatcher, if not nil, is the door for this message instead of the one in

@@ -23,6 +23,7 @@ const (
 	RuleNotApproved = "door/not-approved"
 	RuleNoRecord    = "door/no-record" // the intent could not be written to the audit log
 	RuleCancelled   = "door/cancelled"
+	RuleHandle      = "door/handle" // a handle that is not known, not content, or not offered
 )
 
 // Config is what a Dispatcher is built from. Recorder is required.
@@ -131,7 +132,8 @@ func (d *Dispatcher) Tools(agent abi.AgentID) []ToolInfo {
 		}
 		infos = append(infos, ToolInfo{
 			Name: ref.String(), Class: d.registry.Class(ref), Schema: input,
-			Title: clean(cut(t.Tool.Title, 256)), Description: clean(cut(t.Tool.Description, 4096)), About: clean(cut(t.About, 1024)),
+			Handles: handleable(t.Descriptor),
+			Title:   clean(cut(t.Tool.Title, 256)), Description: clean(cut(t.Tool.Description, 4096)), About: clean(cut(t.About, 1024)),
 		})
 	}
 	return infos
@@ -142,20 +144,21 @@ type Request struct {
 	Agent   abi.AgentID
 	Session abi.SessionID
 	From    policy.Principal // whose message led to the call
-	Context label.Label      // of all that the model has seen; zero is tainted and private
+	State   policy.State     // what the session has seen; zero is tainted and private
 	Call    ToolCall
+	Held    func(handle string) (Held, bool) // content behind the session's handles; nil knows none
 	Events  func(Event)
 }
 
 // Dispatch takes one call through the door. It never fails: the report says what
 // happened, and a call that was not admitted has had no effect.
 func (d *Dispatcher) Dispatch(ctx context.Context, req Request) CallReport {
-	p := &passage{d: d, req: req, start: d.cfg.Now()}
+	p := &passage{d: d, req: req, start: d.cfg.Now(), carried: label.Trusted()}
 	p.report = CallReport{ID: abi.CallID("call-" + rand.Text()), Tool: clean(cut(req.Call.Tool, 200))}
 	p.report.Tool = p.screen(ctx, p.report.Tool)
 	admitted := false
 	defer func() { p.spend(ctx, admitted) }()
-	admitted = p.judge(ctx) && p.reserve(ctx) && p.approve(ctx) && p.intend(ctx) && p.claim(ctx)
+	admitted = p.read(ctx) && p.reserve(ctx) && p.admit(ctx) && p.intend(ctx) && p.claim(ctx)
 	if admitted {
 		p.run(ctx)
 		p.conclude(ctx)
@@ -174,6 +177,8 @@ type passage struct {
 	ref     abi.ToolRef
 	tool    installed
 	args    json.RawMessage // canonical
+	values  map[string]any  // args, decoded
+	carried label.Label     // of the handles in args
 	dec     policy.Decision
 	grant   policy.Approval // what admitted the call, where the gate asked
 	auth    policy.Authorized
@@ -188,8 +193,8 @@ func (p *passage) refuse(rule, why, fix string) bool {
 	return false
 }
 
-// judge finds the tool, reads the arguments and asks the gate.
-func (p *passage) judge(ctx context.Context) bool {
+// read finds the tool and reads the arguments.
+func (p *passage) read(ctx context.Context) bool {
 	ref, err := abi.ParseToolRef(p.req.Call.Tool)
 	if err != nil {
 		return p.refuse(string(policy.RuleUnknownTool), "there is no such tool: a name is SKILL.TOOL", "glovebox skill list")
@@ -199,28 +204,16 @@ func (p *passage) judge(ctx context.Context) bool {
 	if len(raw) == 0 {
 		raw = json.RawMessage(`{}`)
 	}
+	p.tool = p.d.tools[ref]
+	p.report.Effect = p.tool.Descriptor.Effect
 	args, argsErr := canon.Parse(raw, canon.Limits{Bytes: p.d.cfg.MaxArgs})
 	if argsErr == nil {
-		p.args = args.Canonical()
+		p.setArgs(args)
 		if len(p.args) <= maxEchoedArgs {
 			p.report.Args = p.args
 		}
 	}
-	var digest abi.Digest
-	var known bool
-	if p.tool, known = p.d.tools[ref]; known {
-		digest = p.tool.Impl.Digest()
-	}
-	call := policy.Call{
-		Agent: p.req.Agent, Session: p.req.Session, ID: p.report.ID, Requester: p.req.From,
-		Tool: ref, Digest: digest, Context: p.req.Context, Args: p.args,
-	}
-	p.dec = p.d.registry.Decide(call)
-	if p.d.cfg.Rules != nil {
-		p.dec = p.d.cfg.Rules(p.dec, call)
-	}
-	p.dec = p.wary(p.dec)
-	p.report.Class = p.dec.Class()
+	p.judge()
 	seen := raw // what is no argument yet can come back in a refusal
 	if argsErr == nil {
 		seen = p.args
@@ -228,50 +221,119 @@ func (p *passage) judge(ctx context.Context) bool {
 	if !p.guarded(ctx, seen) {
 		return false
 	}
+	// What the gate denies whatever the arguments are is said first.
 	switch {
 	case argsErr != nil && (p.dec.Rule() == policy.RuleArguments || p.dec.Verdict() != policy.VerdictDeny):
 		return p.refuse(RuleArguments, "arguments: "+argsErr.Error(), "pass one JSON object that fits the tool's schema")
 	case p.dec.Verdict() == policy.VerdictDeny:
 		return p.refuse(string(p.dec.Rule()), p.dec.Why(), p.dec.Fix())
+	case p.req.Call.AsHandle && !handleable(p.tool.Descriptor):
+		return p.refuse(RuleHandle, "the result of this tool is never kept behind a handle", "make the call without it")
 	}
-	if err := p.tool.schema.check(args); err != nil {
+	filled, err := p.fill(args)
+	switch {
+	case errors.Is(err, errHandle):
+		return p.refuse(RuleHandle, err.Error(), "pass a handle of this session as a whole content argument")
+	case err != nil:
 		return p.refuse(RuleArguments, err.Error(), "pass what the tool's schema describes")
 	}
-	p.report.Rule, p.report.Why = string(p.dec.Rule()), p.dec.Why()
+	p.setArgs(filled)
+	if len(p.req.State.Carried) > 0 && !p.guarded(ctx, p.args) {
+		return false
+	}
+	if err := p.tool.schema.check(filled); err != nil {
+		return p.refuse(RuleArguments, err.Error(), "pass what the tool's schema describes")
+	}
 	return true
 }
 
-// approve mints the authorization, after asking a person where the gate says so.
-func (p *passage) approve(ctx context.Context) bool {
+func (p *passage) setArgs(v canon.Value) {
+	p.args = v.Canonical()
+	p.values, _ = v.Any().(map[string]any)
+}
+
+// judge asks the gate, and the operator's rules after it.
+func (p *passage) judge() {
+	var digest abi.Digest
+	if p.tool.Impl != nil {
+		digest = p.tool.Impl.Digest()
+	}
+	call := policy.Call{
+		Agent: p.req.Agent, Session: p.req.Session, ID: p.report.ID, Requester: p.req.From,
+		Tool: p.ref, Digest: digest, Args: p.args,
+	}
+	p.dec = p.d.registry.Decide(call, p.req.State)
+	if p.d.cfg.Rules != nil {
+		p.dec = p.d.cfg.Rules(p.dec, call)
+	}
+	p.dec = p.wary(p.dec)
+	p.report.Class, p.report.Judgement = p.dec.Class(), p.dec.Judgement()
+	p.report.Rule, p.report.Why = string(p.dec.Rule()), p.dec.Why()
+}
+
+// maxAgain is how often a person can endorse values of one call before the gate must
+// have come to an end with it.
+const maxAgain = 8
+
+// admit has the gate judge the call, and again after a person has endorsed a value.
+func (p *passage) admit(ctx context.Context) bool {
+	for range maxAgain {
+		if e, ok := p.d.cfg.Approver.(Endorser); ok {
+			list, err := e.Endorsed(ctx, p.req.Agent, p.req.Session)
+			if err != nil {
+				return p.refuse(RuleNotApproved, "what was endorsed in this session cannot be read", "see the daemon's log")
+			}
+			p.req.State.Endorsed = list
+		}
+		p.judge()
+		if p.dec.Verdict() == policy.VerdictDeny {
+			return p.refuse(string(p.dec.Rule()), p.dec.Why(), p.dec.Fix())
+		}
+		admitted, again := p.approve(ctx)
+		if !again {
+			return admitted
+		}
+	}
+	return p.refuse(RuleNotApproved, "not approved", p.dec.Fix())
+}
+
+// approve mints the authorization, after asking a person where the gate says so; again
+// tells that the person endorsed a value instead.
+func (p *passage) approve(ctx context.Context) (admitted, again bool) {
 	var err error
 	if p.dec.Verdict() == policy.VerdictAllow {
 		if p.auth, err = policy.Allow(p.dec); err != nil {
-			return p.refuse(string(p.dec.Rule()), err.Error(), p.dec.Fix())
+			return p.refuse(string(p.dec.Rule()), err.Error(), p.dec.Fix()), false
 		}
-		return true
+		return true, false
 	}
 	if p.d.cfg.Approver == nil {
-		return p.refuse(RuleNoApprover, p.dec.Why()+"; nobody can be asked here, so it is denied", "connect an approver, or run the tool yourself with glovebox skill run")
+		return p.refuse(RuleNoApprover, p.dec.Why()+"; nobody can be asked here, so it is denied", "connect an approver, or run the tool yourself with glovebox skill run"), false
 	}
 	if m := p.d.cfg.Meter; m != nil {
 		asked, err := m.Ask(ctx, p.req.Agent)
 		if err != nil {
-			return p.refused(err)
+			return p.refused(err), false
 		}
 		defer asked(ctx, true) // whatever the answer
 	}
-	if _, err := p.d.cfg.Recorder.Append(ctx, p.entry(audit.EventAsked)); err != nil {
-		return p.refuse(RuleNoRecord, "the audit log cannot be written, so nothing runs", "glovebox audit verify")
+	asked := p.judged(p.entry(audit.EventAsked))
+	asked.Verdict = p.dec.Verdict().String()
+	if _, err := p.d.cfg.Recorder.Append(ctx, asked); err != nil {
+		return p.refuse(RuleNoRecord, "the audit log cannot be written, so nothing runs", "glovebox audit verify"), false
 	}
 	approval, err := p.ask(ctx)
+	if errors.Is(err, ErrAgain) && ctx.Err() == nil {
+		return false, true
+	}
 	if err == nil {
 		p.grant, p.report.Approval = approval, cut(approval.ID, 128)
 		p.auth, err = policy.Approve(p.dec, approval, p.d.cfg.Now())
 	}
 	if err != nil {
-		return p.refuse(RuleNotApproved, "not approved", p.dec.Fix())
+		return p.refuse(RuleNotApproved, "not approved: "+p.dec.Why(), p.dec.Fix()), false
 	}
-	return true
+	return true, false
 }
 
 // approverGrace lets an approver see its ask expire, and record that, before it is cut.
@@ -289,7 +351,7 @@ func (p *passage) ask(ctx context.Context) (a policy.Approval, err error) {
 	a, err = p.d.cfg.Approver.Approve(ctx, Ask{
 		Agent: p.req.Agent, Session: p.req.Session, Call: p.report.ID, Requester: p.req.From,
 		Tool: p.ref.String(), Pin: p.dec.Pin(), Effect: p.dec.Effect(), Class: p.dec.Class(), Rule: p.dec.Rule(), Why: p.dec.Why(),
-		Context: p.req.Context, Args: p.args, Roles: p.tool.Descriptor.Args,
+		Context: p.req.State.Context, Args: p.args, Roles: p.tool.Descriptor.Args, Judgement: p.dec.Judgement(),
 		Subject: p.dec.Subject(), Binding: p.dec.Bind(expires), Expires: expires,
 	})
 	if err == nil {

@@ -30,7 +30,7 @@ func TestAdmittedCallIsRecordedBeforeAndAfter(t *testing.T) {
 	req := request("notes.add", ` { "text" : "milk" } `)
 	req.Events = func(e agent.Event) { events = append(events, e.Kind) }
 	r := k.d.Dispatch(context.Background(), req)
-	if r.Verdict != policy.VerdictAllow || r.Outcome != agent.OutcomeOK || r.Text != "saved" || r.Rule != "gate/mutate" || r.Seq != 1 || r.OutcomeSeq != 2 {
+	if r.Verdict != policy.VerdictAllow || r.Outcome != agent.OutcomeOK || r.Text != "saved" || r.Rule != "gate/local" || r.Seq != 1 || r.OutcomeSeq != 2 {
 		t.Errorf("%+v", r)
 	}
 	if !slices.Equal(seen, []string{"tool.intent notes.add "}) {

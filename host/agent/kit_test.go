@@ -14,6 +14,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // tool is a tool that counts its effects. What it does besides can be replaced.
@@ -130,12 +131,12 @@ func (k *kit) call(name, args string) agent.CallReport {
 }
 
 func request(name, args string) agent.Request {
-	return agent.Request{Agent: "home", Session: "s", From: "owner:emma", Call: agent.ToolCall{ID: "1", Tool: name, Args: json.RawMessage(args)}}
+	return agent.Request{Agent: "home", Session: "s", From: "owner:emma", State: policy.State{Context: label.Trusted()}, Call: agent.ToolCall{ID: "1", Tool: name, Args: json.RawMessage(args)}}
 }
 
 func newAgent(t testing.TB, m agent.Model, k *kit, change func(*agent.Options)) *agent.Agent {
 	t.Helper()
-	o := agent.Options{ID: "home", Model: m, Dispatcher: k.d, System: agent.NewSystem(agent.Literal("You are a test."))}
+	o := agent.Options{ID: "home", Model: m, Start: policy.State{Context: label.Trusted()}, Dispatcher: k.d, System: agent.NewSystem(agent.Literal("You are a test."))}
 	if change != nil {
 		change(&o)
 	}
@@ -147,5 +148,5 @@ func newAgent(t testing.TB, m agent.Model, k *kit, change func(*agent.Options)) 
 }
 
 func say(text string) agent.Inbound {
-	return agent.Inbound{Session: "s", From: "owner:emma", Text: text}
+	return agent.Inbound{Session: "s", From: "owner:emma", Text: text, Label: label.Label{Integrity: label.Owner}}
 }

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/policy"
 )
 
 // Errors of Handle.
@@ -15,6 +16,7 @@ var (
 	ErrInbound = errors.New("message not accepted")
 	ErrBusy    = errors.New("too many messages wait in this session")
 	ErrModel   = errors.New("model failed")
+	ErrState   = errors.New("what the session has seen cannot be kept")
 )
 
 // Options of an Agent. Model and Dispatcher are required; zero limits mean defaults.
@@ -23,6 +25,8 @@ type Options struct {
 	Model      Model
 	Dispatcher *Dispatcher
 	System     System
+	Start      policy.State // of a new session, by the operator; zero is tainted from the first word
+	Sessions   Sessions     // keeps what sessions have seen; nil: only this process remembers
 
 	MaxSteps    int // model turns for one message; 8
 	MaxCalls    int // tool calls for one message; 16
@@ -71,6 +75,7 @@ func (a *Agent) Tools() []ToolInfo { return a.opts.Dispatcher.Tools(a.opts.ID) }
 //   - ErrInbound: no session, no sender, empty, too long or not UTF-8
 //   - ErrBusy: the session's lane, or the table of sessions, is full
 //   - ErrModel: the model returned an error or panicked; what ran before is in the Reply
+//   - ErrState: what the session has seen could not be read or written
 //   - the error of ctx
 func (a *Agent) Handle(ctx context.Context, in Inbound) (Reply, error) {
 	switch {
@@ -89,6 +94,9 @@ func (a *Agent) Handle(ctx context.Context, in Inbound) (Reply, error) {
 	}
 	defer a.sessions.leave(s)
 	t := &turn{a: a, in: in, s: s, reply: Reply{Session: in.Session, Model: a.Model()}}
+	if err := t.hear(ctx); err != nil {
+		return Reply{}, err
+	}
 	s.items = append(s.items, Item{Role: RoleUser, Text: in.Text})
 	err = t.loop(ctx)
 	s.trim(a.opts.MaxHistory, a.opts.MaxContext)
@@ -126,7 +134,9 @@ func (t *turn) loop(ctx context.Context) error {
 		}
 		t.s.items = append(t.s.items, Item{Role: RoleModel, Text: text, Calls: bounded(next.Calls)})
 		for _, call := range next.Calls {
-			t.call(ctx, call)
+			if err := t.call(ctx, call); err != nil {
+				return err
+			}
 		}
 	}
 	t.stop(ctx, "steps", fmt.Sprintf("Stopped after %d steps without an answer.", o.MaxSteps))
@@ -155,12 +165,23 @@ func (t *turn) think(ctx context.Context) (next Turn, err error) {
 	return next, err
 }
 
-func (t *turn) call(ctx context.Context, call ToolCall) {
+func (t *turn) call(ctx context.Context, call ToolCall) error {
 	r := t.door().Dispatch(ctx, Request{
 		Agent: t.a.opts.ID, Session: t.in.Session, From: t.in.From, Call: call, Events: t.in.Events,
+		State: *t.s.state, Held: t.s.held.get,
 	})
+	ran := r.Outcome != OutcomeDenied
+	if ran && call.AsHandle {
+		t.hold(&r)
+	}
 	t.reply.Calls = append(t.reply.Calls, r)
-	result := &Result{CallID: cut(call.ID, 128), Tool: r.Tool, IsError: r.IsError, Ran: r.Outcome != OutcomeDenied}
+	if ran && !call.AsHandle { // it counts before the model sees it
+		if err := t.saw(ctx, sourceOf(r)); err != nil {
+			t.s.items = append(t.s.items, Item{Role: RoleTool, Result: &Result{CallID: cut(call.ID, 128), Tool: r.Tool, Ran: true, IsError: true, Denied: ErrState.Error()}})
+			return err
+		}
+	}
+	result := &Result{CallID: cut(call.ID, 128), Tool: r.Tool, IsError: r.IsError, Ran: ran}
 	if len(call.Args) <= maxEchoedArgs {
 		result.Args = call.Args
 	}
@@ -176,6 +197,7 @@ func (t *turn) call(ctx context.Context, call ToolCall) {
 		result.Notes = append(result.Notes, d.Error())
 	}
 	t.s.items = append(t.s.items, Item{Role: RoleTool, Result: result})
+	return nil
 }
 
 // door is the dispatcher of this message: one and the same for all its calls.

@@ -43,7 +43,7 @@ func TestNothingRunsWithoutAReservation(t *testing.T) {
 		calls, asks int // reservations that ended
 		happened    bool
 	}{
-		{"a call that fits", "notes.add", meter{}, yes, false, "gate/mutate", 1, 1, 0, true},
+		{"a call that fits", "notes.add", meter{}, yes, false, "gate/local", 1, 1, 0, true},
 		{"a call beyond the budget", "notes.add", meter{call: spent}, yes, false, "budget/calls", 0, 0, 0, false},
 		{"a meter that fails", "notes.add", meter{call: errors.New("disk full")}, yes, false, "door/meter", 0, 0, 0, false},
 		{"an unknown tool costs nothing", "notes.none", meter{}, yes, false, "gate/unknown-tool", 0, 0, 0, false},

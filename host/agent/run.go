@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/policy"
 	"github.com/glovebox-dev/glovebox/internal/canon"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // Outcomes of a call that was admitted; a refused one has OutcomeDenied.
@@ -37,9 +39,30 @@ func (p *passage) entry(event audit.Event) audit.Entry {
 		Call: p.report.ID, Tool: p.report.Tool, ToolDigest: p.dec.Pin(), Args: p.args,
 		Verdict: p.report.Verdict.String(), Rule: p.report.Rule, Approval: p.report.Approval,
 		Outcome: p.report.Outcome, Detail: map[string]string{
-			"class": p.report.Class.String(), "requester": string(p.req.From),
+			"class": p.report.Class.String(), "requester": string(p.req.From), "context": p.req.State.Context.String(),
 		},
 	}
+}
+
+// maxNoted bounds the findings and flows that one record keeps.
+const maxNoted = 4
+
+// judged adds to an entry what led to the gate's verdict.
+func (p *passage) judged(e audit.Entry) audit.Entry {
+	j := p.report.Judgement
+	if j.Rule != "" {
+		e.Detail["gate"] = j.Verdict.String() + " " + string(j.Rule)
+	}
+	for i, f := range j.Findings[:min(len(j.Findings), maxNoted)] {
+		e.Detail[fmt.Sprintf("finding.%d", i)] = f.String()
+	}
+	for i, f := range j.Flows[:min(len(j.Flows), maxNoted)] {
+		e.Detail[fmt.Sprintf("flow.%d", i)] = f.String()
+	}
+	for i, l := range j.Links[:min(len(j.Links), maxNoted)] {
+		e.Detail[fmt.Sprintf("link.%d", i)] = strconv.QuoteToASCII(l)
+	}
+	return e
 }
 
 // intend records that the call is about to run. Without that record it does not.
@@ -48,7 +71,7 @@ func (p *passage) intend(ctx context.Context) bool {
 		return p.refuse(RuleCancelled, "the message was cancelled", "send it again")
 	}
 	p.report.Verdict = policy.VerdictAllow
-	e := p.entry(audit.EventIntent)
+	e := p.judged(p.entry(audit.EventIntent))
 	e.Durable = p.report.Class != abi.ClassRead // an effect never precedes its record
 	maps.Copy(e.Detail, p.controls())
 	rec, err := p.d.cfg.Recorder.Append(ctx, e)
@@ -63,6 +86,12 @@ func (p *passage) intend(ctx context.Context) bool {
 // claim uses up the grant that admitted the call, after the intent is on record and
 // before anything happens: of two calls with one grant, one runs.
 func (p *passage) claim(ctx context.Context) bool {
+	if e, ok := p.d.cfg.Approver.(Endorser); ok && len(p.req.State.Endorsed) > 0 {
+		call := policy.Call{Agent: p.req.Agent, Session: p.req.Session, ID: p.report.ID, Requester: p.req.From, Tool: p.ref}
+		if err := e.Spend(ctx, call, p.dec.Pin(), p.values); err != nil {
+			return p.refuse(RuleNotApproved, "an endorsement that the call relies on was used meanwhile", p.dec.Fix())
+		}
+	}
 	c, ok := p.d.cfg.Approver.(Claimer)
 	if !ok || p.dec.Verdict() != policy.VerdictAsk {
 		return true
@@ -105,6 +134,10 @@ func (p *passage) controls() map[string]string {
 func (p *passage) run(ctx context.Context) {
 	out, err := p.invoke(ctx)
 	r := &p.report
+	// A result is no more trusted than what the tool was given, and what went in by
+	// handle may come out again.
+	r.Label = out.Label.Join(p.carried)
+	r.Label.Integrity = min(r.Label.Integrity, p.auth.Context().Integrity)
 	r.Outcome = OutcomeOK
 	switch {
 	case errors.Is(err, errPanic):
@@ -138,7 +171,11 @@ func (p *passage) invoke(ctx context.Context) (out Outcome, err error) {
 
 func (p *passage) take(ctx context.Context, out Outcome) {
 	r := &p.report
-	r.Text, r.Truncated = resultText(out.Result, p.d.cfg.MaxResult)
+	limit := p.d.cfg.MaxResult
+	if p.req.Call.AsHandle { // for a content argument of another call
+		limit = p.d.cfg.MaxArgs
+	}
+	r.Text, r.Truncated = resultText(out.Result, limit)
 	r.Text = p.screen(ctx, r.Text)
 	if out.Result.IsError {
 		r.IsError, r.Outcome = true, OutcomeError
@@ -164,6 +201,7 @@ func (p *passage) conclude(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	e := p.entry(audit.EventOutcome)
+	e.Detail["label"] = p.report.Label.String()
 	e.Duration = p.report.Duration
 	for i, d := range p.report.Denials[:min(len(p.report.Denials), 8)] {
 		e.Detail[fmt.Sprintf("denial.%d", i)] = d.Error()
@@ -185,8 +223,9 @@ func (p *passage) deny(ctx context.Context) {
 	p.report.Duration = p.d.cfg.Now().Sub(p.start)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	e := p.entry(audit.EventDenied)
+	e := p.judged(p.entry(audit.EventDenied))
 	e.Detail["why"] = p.report.Why
+	p.report.Label = label.Trusted() // the host's own words
 	if rec, err := p.d.cfg.Recorder.Append(ctx, e); err == nil {
 		p.report.Seq = rec.Seq
 	}

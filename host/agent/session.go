@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/policy"
 )
 
 // session is one conversation. Whoever holds its lane may touch items.
@@ -15,6 +16,9 @@ type session struct {
 	users   int           // inside or waiting; guarded by sessions.mu
 	touched uint64        // guarded by sessions.mu
 	items   []Item
+
+	state *policy.State // what the session has seen; nil: not loaded
+	held  held          // results behind handles
 }
 
 // sessions is the table of conversations in memory. The zero value with a limit and

@@ -300,7 +300,7 @@ func TestBypass17NoStandingGrantForCommands(t *testing.T) {
 		for _, v := range []abi.ToolName{"send", "list"} {
 			c := callOf(`{}`)
 			c.Tool.Tool = v
-			if before := decide(c); (Rules{{"*", "", a}}).Apply(before, c).Verdict() > before.Verdict() {
+			if before := decide(c); (Rules{{"*", "", a}}).Apply(before, c.Call).Verdict() > before.Verdict() {
 				t.Errorf("the rule %q loosens %s", a, c.Tool)
 			}
 		}
@@ -346,10 +346,10 @@ func TestBypass20ChangedToolAndHiddenText(t *testing.T) {
 		}
 		c := callOf(args)
 		c.Digest = e.Digest
-		if _, err := policy.Approve(r.Decide(c), a, time.Now()); !errors.Is(err, policy.ErrOtherCall) {
+		if _, err := policy.Approve(r.Decide(c.Call, state(c.Context)), a, time.Now()); !errors.Is(err, policy.ErrOtherCall) {
 			t.Errorf("%s: an old yes admits the new version: %v", name, err)
 		}
-		if c.Digest = module; e.Digest != module && r.Decide(c).Verdict() != policy.VerdictDeny {
+		if c.Digest = module; e.Digest != module && r.Decide(c.Call, state(c.Context)).Verdict() != policy.VerdictDeny {
 			t.Errorf("%s: the old version still runs", name)
 		}
 	}

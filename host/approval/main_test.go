@@ -178,19 +178,31 @@ func registry() *policy.Registry {
 	return r
 }
 
-func callOf(args string) policy.Call {
-	return policy.Call{Agent: "home", Session: "s1", ID: "c1", Requester: "owner:emma", Tool: tool, Digest: module, Args: json.RawMessage(args)}
+// proposed is a call in a session that has seen something.
+type proposed struct {
+	policy.Call
+	Context label.Label
 }
 
+func callOf(args string) proposed {
+	return proposed{Call: policy.Call{Agent: "home", Session: "s1", ID: "c1", Requester: "owner:emma", Tool: tool, Digest: module, Args: json.RawMessage(args)}}
+}
+
+// state is a session in which the context has the label l.
+func state(l label.Label) policy.State { return policy.State{Context: l} }
+
 // decide is the gate's decision about a call.
-func decide(c policy.Call) policy.Decision { return registry().Decide(c) }
+func decide(c proposed) policy.Decision { return registry().Decide(c.Call, state(c.Context)) }
 
 // requestOf is what the dispatcher would ask about a call.
-func requestOf(c policy.Call, expires time.Time) Request {
+func requestOf(c proposed, expires time.Time) Request {
 	d := decide(c)
+	if d.Verdict() == policy.VerdictDeny { // the gate would not let it get here; the store must bear it all the same
+		d = decide(callOf(`{}`))
+	}
 	return Request{
 		Agent: c.Agent, Session: c.Session, Call: c.ID, Requester: c.Requester, Conversation: "chat:emma", Tool: c.Tool, Pin: d.Pin(),
-		Effect: abi.EffectIrreversible, Rule: d.Rule(), Why: d.Why(), Context: c.Context, Args: c.Args,
+		Effect: abi.EffectIrreversible, Rule: policy.RuleDestructive, Why: "the tool does what cannot be undone, so a person must approve it", Context: c.Context, Args: c.Args,
 		Subject: d.Subject(), Binding: d.Bind(expires), Expires: expires,
 	}
 }
@@ -250,7 +262,7 @@ func (b *bench) grant(r Request) policy.Approval {
 
 // run is what the dispatcher does with a grant: mint, claim, effect, settle. It
 // reports whether there was an effect.
-func (b *bench) run(c policy.Call, a policy.Approval) error {
+func (b *bench) run(c proposed, a policy.Approval) error {
 	if _, err := policy.Approve(decide(c), a, b.Store.cfg.Now()); err != nil {
 		return err
 	}

@@ -178,13 +178,13 @@ func TestDenialAnswersRepeatsUntilTheSessionEnds(t *testing.T) {
 	if card, err := b.Show(t.Context(), id); err != nil || card.Repeats != 3 || len(b.api.shown()) != 1 {
 		t.Errorf("%d cards were shown, %d repeats, %v", len(b.api.shown()), card.Repeats, err)
 	}
-	for name, change := range map[string]func(*policy.Call){
-		"other arguments":  func(c *policy.Call) { c.Args = []byte(`{"amount":"1"}`) },
-		"another session":  func(c *policy.Call) { c.Session = "s2" },
-		"another agent":    func(c *policy.Call) { c.Agent = "work" },
-		"another context":  func(c *policy.Call) { c.Context = label1(label.Peer) },
-		"another tool":     func(c *policy.Call) { c.Tool.Tool = "odd" },
-		"another sender":   func(c *policy.Call) { c.Requester = "owner:bob" },
+	for name, change := range map[string]func(*proposed){
+		"other arguments":  func(c *proposed) { c.Args = []byte(`{"amount":"1"}`) },
+		"another session":  func(c *proposed) { c.Session = "s2" },
+		"another agent":    func(c *proposed) { c.Agent = "work" },
+		"another context":  func(c *proposed) { c.Context = label1(label.Peer) },
+		"another tool":     func(c *proposed) { c.Tool.Tool = "odd" },
+		"another sender":   func(c *proposed) { c.Requester = "owner:bob" },
 		"a session's next": nil,
 	} {
 		c := callOf(args)
@@ -236,18 +236,18 @@ func TestGrantAdmitsNothingElse(t *testing.T) {
 	b := newBench(t, nil)
 	a := b.grant(request(args))
 	now := time.Now()
-	for name, change := range map[string]func(*policy.Call, *policy.Approval){
-		"agent":     func(c *policy.Call, _ *policy.Approval) { c.Agent = "work" },
-		"session":   func(c *policy.Call, _ *policy.Approval) { c.Session = "s2" },
-		"requester": func(c *policy.Call, _ *policy.Approval) { c.Requester = "owner:bob" },
-		"tool":      func(c *policy.Call, _ *policy.Approval) { c.Tool.Tool = "odd" },
-		"arguments": func(c *policy.Call, _ *policy.Approval) {
+	for name, change := range map[string]func(*proposed, *policy.Approval){
+		"agent":     func(c *proposed, _ *policy.Approval) { c.Agent = "work" },
+		"session":   func(c *proposed, _ *policy.Approval) { c.Session = "s2" },
+		"requester": func(c *proposed, _ *policy.Approval) { c.Requester = "owner:bob" },
+		"tool":      func(c *proposed, _ *policy.Approval) { c.Tool.Tool = "odd" },
+		"arguments": func(c *proposed, _ *policy.Approval) {
 			c.Args = []byte(`{"amount":"98.71","recipient":"GB29NWBK60161331926819"}`)
 		},
-		"context":     func(c *policy.Call, _ *policy.Approval) { c.Context = label1(label.Peer) },
-		"readers":     func(c *policy.Call, _ *policy.Approval) { c.Context.Readers = label.ReadBy("email:a@b.example") },
-		"expiry":      func(_ *policy.Call, a *policy.Approval) { a.Expires = a.Expires.Add(time.Hour) },
-		"the binding": func(_ *policy.Call, a *policy.Approval) { a.Binding[9] ^= 1 },
+		"context":     func(c *proposed, _ *policy.Approval) { c.Context = label1(label.Peer) },
+		"readers":     func(c *proposed, _ *policy.Approval) { c.Context.Readers = label.ReadBy("email:a@b.example") },
+		"expiry":      func(_ *proposed, a *policy.Approval) { a.Expires = a.Expires.Add(time.Hour) },
+		"the binding": func(_ *proposed, a *policy.Approval) { a.Binding[9] ^= 1 },
 	} {
 		c, x := callOf(args), a
 		change(&c, &x)

@@ -151,21 +151,21 @@ func TestAnswerOnOneSurfaceUpdatesTheOthers(t *testing.T) {
 // none loosens.
 func TestRules(t *testing.T) {
 	t.Parallel()
-	list := policy.Call{Agent: "home", Session: "s1", Requester: "owner:emma", Tool: abi.ToolRef{Skill: "bank", Tool: "list"}, Digest: module, Args: []byte(`{}`)}
+	list := proposed{Call: policy.Call{Agent: "home", Session: "s1", Requester: "owner:emma", Tool: abi.ToolRef{Skill: "bank", Tool: "list"}, Digest: module, Args: []byte(`{}`)}}
 	send := callOf(`{}`)
 	for _, x := range []struct {
 		name  string
 		rules Rules
-		call  policy.Call
+		call  proposed
 		want  policy.Verdict
 		rule  policy.Rule
 	}{
-		{"none", nil, list, policy.VerdictAllow, policy.RuleRead},
+		{"none", nil, list, policy.VerdictAllow, policy.RuleLocal},
 		{"a read that asks", Rules{{"bank.list", "", ActionAsk}}, list, policy.VerdictAsk, "approvals/rules[0]"},
 		{"a read that is denied", Rules{{"bank.list", "home", ActionDeny}}, list, policy.VerdictDeny, "approvals/rules[0]"},
-		{"another agent", Rules{{"bank.list", "work", ActionDeny}}, list, policy.VerdictAllow, policy.RuleRead},
-		{"another tool", Rules{{"bank.lists", "", ActionDeny}}, list, policy.VerdictAllow, policy.RuleRead},
-		{"another skill", Rules{{"bankx.*", "", ActionDeny}}, list, policy.VerdictAllow, policy.RuleRead},
+		{"another agent", Rules{{"bank.list", "work", ActionDeny}}, list, policy.VerdictAllow, policy.RuleLocal},
+		{"another tool", Rules{{"bank.lists", "", ActionDeny}}, list, policy.VerdictAllow, policy.RuleLocal},
+		{"another skill", Rules{{"bankx.*", "", ActionDeny}}, list, policy.VerdictAllow, policy.RuleLocal},
 		{"a whole skill", Rules{{"bank.*", "", ActionDeny}}, list, policy.VerdictDeny, "approvals/rules[0]"},
 		{"everything", Rules{{"*", "", ActionAsk}}, list, policy.VerdictAsk, "approvals/rules[0]"},
 		{"the first decides", Rules{{"bank.list", "", ActionAsk}, {"*", "", ActionDeny}}, list, policy.VerdictAsk, "approvals/rules[0]"},
@@ -173,7 +173,7 @@ func TestRules(t *testing.T) {
 		{"asking does not loosen", Rules{{"bank.send", "", ActionAsk}}, send, policy.VerdictAsk, policy.RuleDestructive},
 		{"an unknown action denies", Rules{{"bank.list", "", "allow"}}, list, policy.VerdictDeny, "approvals/rules[0]"},
 	} {
-		d := x.rules.Apply(decide(x.call), x.call)
+		d := x.rules.Apply(decide(x.call), x.call.Call)
 		if d.Verdict() != x.want || d.Rule() != x.rule {
 			t.Errorf("%s: %v by %s, want %v by %s", x.name, d.Verdict(), d.Rule(), x.want, x.rule)
 		}

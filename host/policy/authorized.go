@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // Errors of the mint and of Authorized.
@@ -35,6 +36,7 @@ type Approval struct {
 // one; the zero value opens nothing.
 type Authorized struct {
 	caller   abi.Caller
+	context  label.Label
 	digest   abi.Digest
 	args     string
 	redeemed *atomic.Bool
@@ -42,7 +44,7 @@ type Authorized struct {
 
 // Allow mints the authorization of a call that the gate admitted unasked.
 func Allow(d Decision) (Authorized, error) {
-	if d.verdict != VerdictAllow {
+	if d.Verdict() != VerdictAllow {
 		return Authorized{}, fmt.Errorf("%w (rule %s)", ErrDenied, d.Rule())
 	}
 	return mint(d)
@@ -53,7 +55,7 @@ func Allow(d Decision) (Authorized, error) {
 // exactly that call.
 func Approve(d Decision, a Approval, now time.Time) (Authorized, error) {
 	switch {
-	case d.verdict != VerdictAsk:
+	case d.Verdict() != VerdictAsk:
 		return Authorized{}, fmt.Errorf("%w (rule %s)", ErrDenied, d.Rule())
 	case !a.Granted || a.By == "":
 		return Authorized{}, ErrNotApproved
@@ -74,13 +76,13 @@ func (d Decision) bound(a Approval) bool {
 }
 
 func mint(d Decision) (Authorized, error) {
-	if d.subject == (Binding{}) || d.subject != bind(domainSubject, d.call, d.pin, "") {
+	if d.subject == (Binding{}) || d.subject != d.bind(domainSubject, "") {
 		return Authorized{}, ErrOtherCall
 	}
 	c := d.call
 	return Authorized{
-		caller: abi.Caller{Agent: c.Agent, Session: c.Session, Skill: c.Tool.Skill, Tool: c.Tool.Tool, Call: c.ID},
-		digest: c.Digest, args: string(c.Args), redeemed: new(atomic.Bool),
+		caller:  abi.Caller{Agent: c.Agent, Session: c.Session, Skill: c.Tool.Skill, Tool: c.Tool.Tool, Call: c.ID},
+		context: d.carried, digest: c.Digest, args: d.args, redeemed: new(atomic.Bool),
 	}, nil
 }
 
@@ -98,6 +100,10 @@ func (a Authorized) Redeem(tool abi.ToolRef, digest abi.Digest, args json.RawMes
 	}
 	return a.caller, nil
 }
+
+// Context returns the label of all that the call was made of: of what it writes, too.
+// Of the zero Authorized that is the zero label, tainted and private.
+func (a Authorized) Context() label.Label { return a.context }
 
 // Redeemed reports whether a was used.
 func (a Authorized) Redeemed() bool { return a.redeemed != nil && a.redeemed.Load() }

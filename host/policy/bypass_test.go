@@ -74,7 +74,7 @@ func TestBypass18UndeclaredToolAsks(t *testing.T) {
 	}
 	c := call("anything")
 	c.Tool.Skill = "mcp"
-	if d := r.Decide(c); d.Verdict() != VerdictAsk || d.Rule() != RuleUndeclared || d.Class() != abi.ClassDestructive {
+	if d := r.Decide(c, seen); d.Verdict() != VerdictAsk || d.Rule() != RuleUndeclared || d.Class() != abi.ClassDestructive {
 		t.Errorf("%v by %s, class %s", d.Verdict(), d.Rule(), d.Class())
 	}
 	s := State{Context: label.Trusted(), Confirm: ConfirmByRules}.Hear(label.Trusted(), "use x")

@@ -12,26 +12,64 @@ import (
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
+// Flow is private content that a call would carry to somebody.
+type Flow struct {
+	Source abi.ToolRef     `json:"source"`
+	To     label.Principal `json:"to"`
+}
+
+// String returns the flow in words.
+func (f Flow) String() string {
+	return fmt.Sprintf("what %s returned would reach %s", f.Source, show(string(f.To)))
+}
+
 // idRE finds the arguments that hold an opaque identifier, and the kind of object.
 var idRE = regexp.MustCompile(`^(?:(\w+?)_?)?(?:id|Id|ID)$`)
 
-// endorsed applies the four sources of endorsement to one control value.
-func (s State) endorsed(ref abi.ToolRef, digest abi.Digest, d abi.Descriptor, l leaf, irreversible bool) bool {
-	for _, e := range s.Endorsed {
-		if e.Tool == ref && e.Digest == digest && e.Argument == l.arg && slices.Equal(e.Value, l.text) {
+// unendorsed returns the control values that neither the owner's words nor anything
+// trusted holds.
+func (s *State) unendorsed(ref abi.ToolRef, pin abi.Digest, d abi.Descriptor, controls []leaf, args map[string]any, irreversible bool) []Finding {
+	var out []Finding
+	for i := range controls {
+		l := &controls[i]
+		if s.byPerson(ref, pin, l) || s.verbatim(d, args, l) || s.trusted(l, irreversible) {
+			continue
+		}
+		out = append(out, Finding{Argument: l.arg, Value: show(l.value), Why: s.origin(l)})
+	}
+	return out
+}
+
+// byPerson reports whether a person endorsed the value for this argument.
+func (s *State) byPerson(ref abi.ToolRef, pin abi.Digest, l *leaf) bool {
+	return slices.ContainsFunc(s.Endorsed, func(e Endorsement) bool {
+		return e.Tool == ref && e.Digest == pin && e.Argument == l.arg && slices.Equal(e.Value, l.text)
+	})
+}
+
+// trusted reports whether the owner's words or a trusted result hold the value. For
+// what cannot be undone only what was read before taint counts.
+func (s *State) trusted(l *leaf, irreversible bool) bool {
+	for _, id := range s.Minted {
+		if slices.Equal(id, l.text) {
 			return true
 		}
 	}
-	if s.verbatim(d, l) || slices.ContainsFunc(s.Minted, func(t atom.Seq) bool { return slices.Equal(t, l.text) }) {
-		return true
+	kind, short := "", false
+	if len(l.text) == 1 && len(l.text[0].Value) < 4 {
+		// An identifier so short collides with dates and counts, so it must stand with
+		// the name of its kind.
+		if m := idRE.FindStringSubmatch(l.arg); m != nil {
+			kind, short = strings.ToLower(m[1]), true
+		}
 	}
-	pools := [][]atom.Text{s.Owner, s.Before}
-	if !irreversible {
-		pools = append(pools, s.Vouched, s.Directory)
-	}
-	for _, pool := range pools {
-		for _, text := range pool {
-			if holds(text, l) {
+	pools := [...][]atom.Text{s.Owner, s.Before, s.Vouched, s.Directory}
+	for i, pool := range pools {
+		if irreversible && i > 1 {
+			break
+		}
+		for j := range pool {
+			if short && pool[j].HoldsID(kind, l.text) || !short && pool[j].Holds(l.text) {
 				return true
 			}
 		}
@@ -39,58 +77,61 @@ func (s State) endorsed(ref abi.ToolRef, digest abi.Digest, d abi.Descriptor, l 
 	return false
 }
 
-// holds compares by type; an identifier shorter than four characters collides with
-// dates and counts, so it must stand with the name of its kind.
-func holds(text atom.Text, l leaf) bool {
-	if m := idRE.FindStringSubmatch(l.arg); m != nil && len(l.text) == 1 && len(l.text[0].Value) < 4 {
-		return text.HoldsID(strings.ToLower(m[1]), l.text)
+// origin tells a person where a value came from that nobody trusted named.
+func (s *State) origin(l *leaf) string {
+	const nobody = "neither your own words nor a trusted source name it"
+	for _, h := range slices.Backward(s.Heard) {
+		if len(l.text) == 1 && slices.Contains(h.Values, l.text[0]) {
+			return fmt.Sprintf("it stands in the result of %s (%s); %s", h.Tool, h.Label, nobody)
+		}
 	}
-	return text.Holds(l.text)
+	return nobody
 }
 
-// receivers returns who would get bytes, without the owner.
-func (s State) receivers(d abi.Descriptor, args map[string]any) ([]label.Principal, error) {
+// receivers returns who would get bytes, without the owner: the values of the JSON
+// Pointers among the descriptor's recipients, of a URL its host, and what is written
+// there without a slash as it is.
+func (s *State) receivers(d abi.Descriptor, args map[string]any) ([]label.Principal, error) {
 	var out []label.Principal
-	for _, expr := range d.Recipients {
-		pointer, ofHost := strings.CutPrefix(expr, "host(")
-		if pointer = strings.TrimSuffix(pointer, ")"); !ofHost {
-			pointer = expr
+	add := func(p label.Principal) {
+		if p != "" && !slices.Contains(s.Self, p) && !slices.Contains(out, p) {
+			out = append(out, p)
 		}
-		found, err := appendLeaves(nil, pointer, resolve(args, pointer))
+	}
+	for _, expr := range d.Recipients {
+		pointer, fixed := pointerOf(expr)
+		if fixed {
+			add(label.Principal(expr))
+			continue
+		}
+		var room [4]leaf
+		found, err := appendLeaves(room[:0], pointer, resolve(args, pointer))
 		if err != nil {
 			return nil, err
 		}
 		for _, l := range found {
-			p := PrincipalOf(l.text)
-			if ofHost {
-				p = hostOf(l.text)
-			}
-			if p != "" && !slices.Contains(s.Self, p) && !slices.Contains(out, p) {
-				out = append(out, p)
-			}
+			add(PrincipalOf(l.text))
 		}
 	}
 	return out, nil
 }
 
-// hostOf names the host of a URL as a recipient.
-func hostOf(t atom.Seq) label.Principal {
-	if len(t) != 1 || t[0].Kind != atom.URL {
-		return PrincipalOf(t)
+// pointerOf returns the JSON Pointer of a recipient, or that it is a fixed one.
+func pointerOf(expr string) (pointer string, fixed bool) {
+	if inner, ofHost := strings.CutPrefix(expr, "host("); ofHost {
+		expr = strings.TrimSuffix(inner, ")")
 	}
-	_, rest, _ := strings.Cut(t[0].Value, "://")
-	host, _, _ := strings.Cut(rest, "/")
-	return label.Principal("host:" + host)
+	return expr, !strings.HasPrefix(expr, "/")
 }
 
-// verbatim reports whether l is a URL that occurs whole in one earlier result and
-// would be fetched without a body: nothing of ours is in it.
-func (s State) verbatim(d abi.Descriptor, l leaf) bool {
-	return d.Effect == abi.EffectEgress && d.Method == "GET" && len(l.text) == 1 && l.text[0].Kind == atom.URL && slices.Contains(s.URLs, l.text[0].Value)
-}
-
-// PrincipalOf names a recipient by its typed value.
+// PrincipalOf names a recipient by its typed value; of an address on the web it is
+// the host.
 func PrincipalOf(t atom.Seq) label.Principal {
+	if len(t) == 1 && t[0].Kind == atom.URL {
+		_, rest, _ := strings.Cut(t[0].Value, "://")
+		host, _, _ := strings.Cut(rest, "/")
+		return label.Host(host)
+	}
 	parts := make([]string, len(t))
 	for i, a := range t {
 		parts[i] = a.Kind.String() + ":" + a.Value
@@ -100,30 +141,55 @@ func PrincipalOf(t atom.Seq) label.Principal {
 
 // resolve follows a JSON Pointer (RFC 6901); what is not there is nil.
 func resolve(v any, pointer string) any {
-	for _, step := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
-		step = strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
+	for step := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		object, ok := v.(map[string]any)
 		if !ok {
 			return nil
+		}
+		if strings.Contains(step, "~") {
+			step = strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
 		}
 		v = object[step]
 	}
 	return v
 }
 
+// verbatim reports whether l is a URL that occurs whole in one earlier result and
+// would be fetched without anything of ours: no body, no other text.
+func (s *State) verbatim(d abi.Descriptor, args map[string]any, l *leaf) bool {
+	if d.Effect != abi.EffectEgress || d.Method != "GET" || len(l.text) != 1 || l.text[0].Kind != atom.URL || !slices.Contains(s.URLs, l.text[0].Value) {
+		return false
+	}
+	for name := range args {
+		if d.Role(name) == abi.RoleContent {
+			return false
+		}
+	}
+	return true
+}
+
 // flows returns the private bytes that would reach somebody who may not see them.
-func (s State) flows(d abi.Descriptor, controls []leaf, to []label.Principal) []Flow {
+func (s *State) flows(d abi.Descriptor, controls []leaf, args map[string]any, to []label.Principal) []Flow {
+	context, sources := s.Context, s.Sources
+	for _, c := range s.Carried {
+		context, sources = context.Join(c.Label), plus(sources, c)
+	}
 	var out []Flow
 	for _, p := range to {
-		if s.Context.Readers.Contains(p) {
+		if context.Readers.Contains(p) {
 			continue
 		}
-		if slices.ContainsFunc(controls, func(l leaf) bool { return s.verbatim(d, l) && hostOf(l.text) == p }) {
-			continue // the address carries nothing of ours
+		if s.Readers == ReadersNamed || slices.ContainsFunc(controls, func(l leaf) bool {
+			return PrincipalOf(l.text) == p && s.verbatim(d, args, &l) // the address carries nothing of ours
+		}) {
+			continue
 		}
-		for _, src := range s.Sources {
-			mandated := s.Mandate != nil && slices.Contains(s.Mandate.Tools, src)
-			if f := (Flow{src, p}); !mandated && s.Readers != ReadersNamed && !slices.Contains(out, f) {
+		for _, src := range sources {
+			if src.Label.Readers.Contains(p) {
+				continue
+			}
+			mandated := s.Mandate != nil && slices.Contains(s.Mandate.Tools, src.Tool)
+			if f := (Flow{src.Tool, p}); !mandated && !slices.Contains(out, f) {
 				out = append(out, f)
 			}
 		}
@@ -133,29 +199,49 @@ func (s State) flows(d abi.Descriptor, controls []leaf, to []label.Principal) []
 
 // links returns the addresses in outbound content that nobody trusted named: a chat
 // client fetches a preview without a click.
-func (s State) links(d abi.Descriptor, args map[string]any) []string {
-	contents, err := leaves(d, args, abi.RoleContent)
-	if err != nil {
-		return []string{err.Error()}
-	}
+func (s *State) links(d abi.Descriptor, args map[string]any) []string {
 	var out []string
-	for _, l := range contents {
-		for _, a := range l.text {
-			if a.Kind != atom.URL && a.Kind != atom.Domain {
-				continue
-			}
-			named := slices.ContainsFunc(slices.Concat(s.Owner, s.Before, s.Vouched), func(t atom.Text) bool { return t.Holds(atom.Seq{a}) })
-			if !named && !slices.Contains(out, a.Value) {
-				out = append(out, a.Value)
-			}
+	visit := func(a atom.Atom) {
+		if l := (leaf{text: atom.Seq{a}}); !s.trusted(&l, false) && !slices.Contains(out, a.Value) {
+			out = append(out, a.Value)
 		}
 	}
+	for name, v := range args {
+		if d.Role(name) == abi.RoleContent {
+			eachText(v, func(text string) {
+				for _, a := range atom.Links(text) {
+					visit(a)
+				}
+			})
+		}
+	}
+	slices.Sort(out)
 	return out
+}
+
+// eachText visits the texts in an argument, names of fields included.
+func eachText(v any, visit func(string)) {
+	switch v := v.(type) {
+	case string:
+		visit(v)
+	case []any:
+		for _, e := range v {
+			eachText(e, visit)
+		}
+	case map[string]any:
+		for k, e := range v {
+			visit(k)
+			eachText(e, visit)
+		}
+	}
 }
 
 // show renders a value for people, with every hidden character made visible.
 func show(v any) string {
 	if s, ok := v.(string); ok {
+		if len(s) > maxShown {
+			return fmt.Sprintf("%+q… (%d bytes)", s[:maxShown], len(s))
+		}
 		return fmt.Sprintf("%+q", s)
 	}
 	b, err := json.Marshal(v)

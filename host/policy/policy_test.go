@@ -53,6 +53,9 @@ func registry(t testing.TB) *Registry {
 	return r
 }
 
+// seen is a clean session in which the owner named the values of these tests.
+var seen = State{Context: label.Trusted()}.Hear(label.Trusted(), "take 1 or 2")
+
 func call(tool string) Call {
 	return Call{Agent: "home", Session: "s", ID: "c", Requester: "owner:emma", Tool: ref("notes", tool), Digest: digest, Args: json.RawMessage(`{"a":1}`)}
 }
@@ -72,9 +75,9 @@ func TestDecide(t *testing.T) {
 		rule    Rule
 		class   abi.Class
 	}{
-		{"a read runs", call("read"), VerdictAllow, RuleRead, abi.ClassRead},
-		{"a local change runs", call("local"), VerdictAllow, RuleMutate, abi.ClassMutate},
-		{"egress runs, logged", call("egress"), VerdictAllow, RuleMutate, abi.ClassMutate},
+		{"a read runs", call("read"), VerdictAllow, RuleLocal, abi.ClassRead},
+		{"a local change runs", call("local"), VerdictAllow, RuleLocal, abi.ClassMutate},
+		{"egress in a clean context runs", call("egress"), VerdictAllow, RuleClean, abi.ClassMutate},
 		{"destructive asks", call("delete"), VerdictAsk, RuleDestructive, abi.ClassDestructive},
 		{"undeclared asks", call("unknown"), VerdictAsk, RuleUndeclared, abi.ClassDestructive},
 		{"an effect of the future is denied", call("odd"), VerdictDeny, RuleNone, abi.ClassDestructive},
@@ -89,11 +92,12 @@ func TestDecide(t *testing.T) {
 		{"no requester", change("read", func(c *Call) { c.Requester = "" }), VerdictDeny, RuleNoIdentity, abi.ClassDestructive},
 		{"no arguments", change("read", func(c *Call) { c.Args = nil }), VerdictDeny, RuleArguments, abi.ClassRead},
 		{"arguments are a list", change("read", func(c *Call) { c.Args = []byte(`[]`) }), VerdictDeny, RuleArguments, abi.ClassRead},
+		{"arguments are cut off", change("read", func(c *Call) { c.Args = []byte(`{"a":`) }), VerdictDeny, RuleArguments, abi.ClassRead},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			d := r.Decide(tt.call)
+			d := r.Decide(tt.call, seen)
 			if d.Verdict() != tt.verdict || d.Rule() != tt.rule || d.Class() != tt.class {
 				t.Errorf("got %v %s %v, want %v %s %v", d.Verdict(), d.Rule(), d.Class(), tt.verdict, tt.rule, tt.class)
 			}
@@ -122,17 +126,17 @@ func TestZeroValuesDeny(t *testing.T) {
 		t.Error("the zero Verdict or Decision does not deny")
 	}
 	for _, r := range []*Registry{&r, nilR} {
-		if got := r.Decide(call("read")).Verdict(); got != VerdictDeny {
+		if got := r.Decide(call("read"), seen).Verdict(); got != VerdictDeny {
 			t.Errorf("an empty registry says %v", got)
 		}
-		if got := r.Decide(Call{}).Verdict(); got != VerdictDeny {
+		if got := r.Decide(Call{}, seen).Verdict(); got != VerdictDeny {
 			t.Errorf("the zero Call gets %v", got)
 		}
 		if r.Granted("home") != nil || r.Class(ref("a", "b")) != abi.ClassDestructive {
 			t.Error("an empty registry grants something")
 		}
 	}
-	if got := registry(t).Decide(Call{}).Verdict(); got != VerdictDeny {
+	if got := registry(t).Decide(Call{}, seen).Verdict(); got != VerdictDeny {
 		t.Errorf("the zero Call gets %v", got)
 	}
 	if _, err := Allow(d); !errors.Is(err, ErrDenied) {
@@ -141,7 +145,7 @@ func TestZeroValuesDeny(t *testing.T) {
 	if _, err := Approve(d, Approval{Granted: true, By: "operator:cli", Expires: now.Add(1)}, now); !errors.Is(err, ErrDenied) {
 		t.Errorf("Approve(zero): %v", err)
 	}
-	if _, err := Approve(registry(t).Decide(call("delete")), ap, now); !errors.Is(err, ErrNotApproved) {
+	if _, err := Approve(registry(t).Decide(call("delete"), seen), ap, now); !errors.Is(err, ErrNotApproved) {
 		t.Errorf("zero Approval: %v", err)
 	}
 	if _, err := a.Redeem(abi.ToolRef{}, "", nil); !errors.Is(err, ErrNotAuthorized) || a.Redeemed() {
@@ -183,7 +187,7 @@ func TestBuilderSealsAndKeepsNoWayIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := r.Decide(call("read")).Pin()
+	before := r.Decide(call("read"), seen).Pin()
 	e.Descriptor.Args["q"] = abi.RoleInert
 	for name, err := range map[string]error{
 		"Add": b.Add(entry("x", "y", abi.EffectRead)), "Grant": b.Grant("home", e.Ref), "Raise": b.Raise(e.Ref, abi.EffectUnknown),
@@ -195,7 +199,7 @@ func TestBuilderSealsAndKeepsNoWayIn(t *testing.T) {
 	if _, err := b.Registry(); !errors.Is(err, ErrSealed) {
 		t.Errorf("second Registry: %v", err)
 	}
-	if r.Decide(call("read")).Pin() != before || r.tools[e.Ref].Descriptor.Args["q"] != abi.RoleControl {
+	if r.Decide(call("read"), seen).Pin() != before || r.tools[e.Ref].Descriptor.Args["q"] != abi.RoleControl {
 		t.Error("the registry changed through the caller's map")
 	}
 }
@@ -271,7 +275,7 @@ func TestOperatorRaisesOnly(t *testing.T) {
 func TestApprovalIsForOneCallOnce(t *testing.T) {
 	t.Parallel()
 	r := registry(t)
-	d := r.Decide(call("delete"))
+	d := r.Decide(call("delete"), seen)
 	good := Approval{ID: "a1", Binding: d.Bind(now.Add(time.Minute)), By: "operator:cli", Granted: true, Expires: now.Add(time.Minute)}
 	change := func(f func(*Approval)) Approval {
 		a := good
@@ -298,7 +302,7 @@ func TestApprovalIsForOneCallOnce(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
 		}
 	}
-	if _, err := Approve(r.Decide(call("hidden")), good, now); !errors.Is(err, ErrDenied) {
+	if _, err := Approve(r.Decide(call("hidden"), seen), good, now); !errors.Is(err, ErrDenied) {
 		t.Errorf("a denied call was approved: %v", err)
 	}
 	if _, err := Allow(d); !errors.Is(err, ErrDenied) {
@@ -331,7 +335,7 @@ func second(_ abi.Caller, err error) error { return err }
 
 func TestRacingRedeemsYieldOneEffect(t *testing.T) {
 	t.Parallel()
-	auth, err := Allow(registry(t).Decide(call("read")))
+	auth, err := Allow(registry(t).Decide(call("read"), seen))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -356,11 +360,16 @@ func drawCall(t *rapid.T, prefix string) Call {
 	return Call{
 		Agent: abi.AgentID(word("agent", "home", "work", "")), Session: abi.SessionID(word("session", "s", "ss", "")),
 		Requester: Principal(word("from", "owner:emma", "owner:bob", "")), ID: abi.CallID(word("id", "c", "d")),
-		Tool:    ref(word("skill", "notes", "n0tes", ""), word("tool", "read", "local", "egress", "delete", "unknown", "hidden", "odd", "none", "")),
-		Digest:  rapid.SampledFrom([]abi.Digest{digest, abi.DigestOf(nil), ""}).Draw(t, prefix+"digest"),
-		Context: rapid.SampledFrom([]label.Label{{}, {Integrity: label.Peer}, label.Trusted(), {Readers: label.ReadBy("a+b")}, {Readers: label.ReadBy("a", "b")}}).Draw(t, prefix+"context"),
-		Args:    json.RawMessage(word("args", `{"a":1}`, `{"a":2}`, `{"a":"1"}`, `{}`, `[]`, ``)),
+		Tool:   ref(word("skill", "notes", "n0tes", ""), word("tool", "read", "local", "egress", "delete", "unknown", "hidden", "odd", "none", "")),
+		Digest: rapid.SampledFrom([]abi.Digest{digest, abi.DigestOf(nil), ""}).Draw(t, prefix+"digest"),
+		Args:   json.RawMessage(word("args", `{"a":1}`, `{"a":2}`, `{"a":"1"}`, `{}`, `[]`, ``)),
 	}
+}
+
+func drawState(t *rapid.T, prefix string) State {
+	s := seen
+	s.Context = rapid.SampledFrom([]label.Label{{}, {Integrity: label.Peer}, label.Trusted(), {Readers: label.ReadBy("a+b")}, {Readers: label.ReadBy("a", "b")}}).Draw(t, prefix+"context")
+	return s
 }
 
 // Without an approval nothing runs but what is registered, pinned, granted and
@@ -370,8 +379,8 @@ func TestNothingUnknownIsAllowed(t *testing.T) {
 	r := registry(t)
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawCall(t, "")
-		d := r.Decide(c)
-		if again := r.Decide(c); !reflect.DeepEqual(d, again) {
+		d := r.Decide(c, seen)
+		if again := r.Decide(c, seen); !reflect.DeepEqual(d, again) {
 			t.Fatal("Decide is no function")
 		}
 		declared := map[abi.ToolName]bool{"read": true, "local": true, "egress": true}[c.Tool.Tool]
@@ -389,12 +398,13 @@ func TestApprovalForXNeverAdmitsY(t *testing.T) {
 	r := registry(t)
 	rapid.Check(t, func(t *rapid.T) {
 		x, y := drawCall(t, "x."), drawCall(t, "y.")
+		sx, sy := drawState(t, "x."), drawState(t, "y.")
 		x.Agent, x.Digest, x.ID, x.Tool = "home", digest, "c", ref("notes", rapid.SampledFrom([]string{"read", "local", "delete", "unknown"}).Draw(t, "tool"))
 		x.Session, x.Requester = "s"+x.Session, "owner:x"+x.Requester
 		x.Args = rapid.SampledFrom([]json.RawMessage{[]byte(`{"a":1}`), []byte(`{}`)}).Draw(t, "args")
 		if rapid.Bool().Draw(t, "near") { // y differs from x in one field at most
-			far := y
-			y = x
+			far, farState := y, sy
+			y, sy = x, sx
 			switch rapid.IntRange(0, 6).Draw(t, "field") {
 			case 0:
 				y.Agent = far.Agent
@@ -409,15 +419,15 @@ func TestApprovalForXNeverAdmitsY(t *testing.T) {
 			case 5:
 				y.Args = far.Args
 			case 6:
-				y.Context = far.Context
+				sy = farState
 			}
 		}
 		y.ID = "c" // the id is a label, not part of what a person approves
-		dx, dy := r.Decide(x), r.Decide(y)
+		dx, dy := r.Decide(x, sx), r.Decide(y, sy)
 		if dx.Verdict() == VerdictDeny {
 			t.Fatalf("%+v is denied by %s", x, dx.Rule())
 		}
-		same := reflect.DeepEqual(x, y)
+		same := reflect.DeepEqual(x, y) && sx.Context == sy.Context
 		auth, err := Approve(dy, Approval{ID: "a", Binding: dx.Bind(now.Add(1)), By: "operator:cli", Granted: true, Expires: now.Add(1)}, now)
 		if err == nil && !same {
 			t.Fatalf("approval for %+v admitted %+v", x, y)
@@ -465,7 +475,7 @@ func FuzzDecide(f *testing.F) {
 	r := registry(f)
 	f.Fuzz(func(t *testing.T, agent, session, from, skill, tool, dig string, args []byte) {
 		c := Call{Agent: abi.AgentID(agent), Session: abi.SessionID(session), Requester: Principal(from), Tool: ref(skill, tool), Digest: abi.Digest(dig), Args: args}
-		d := r.Decide(c)
+		d := r.Decide(c, seen)
 		_, err := Allow(d)
 		if err == nil && (agent != "home" || skill != "notes" || dig != string(digest) || tool != "read" && tool != "local" && tool != "egress") {
 			t.Fatalf("%+v was allowed", c)
@@ -477,7 +487,7 @@ func BenchmarkDecide(b *testing.B) {
 	r, c := registry(b), call("read")
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Allow(r.Decide(c)); err != nil {
+		if _, err := Allow(r.Decide(c, seen)); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -490,7 +500,7 @@ func TestRulesOnlyTighten(t *testing.T) {
 	r := registry(t)
 	for _, tool := range []string{"read", "egress", "delete", "hidden"} {
 		for _, v := range []Verdict{VerdictDeny, VerdictAsk, VerdictAllow} {
-			before := r.Decide(call(tool))
+			before := r.Decide(call(tool), seen)
 			after := before.Stricter(v, "rule/1", "because", "")
 			if want := min(before.Verdict(), v); after.Verdict() != want {
 				t.Errorf("%s, rule %v: %v, want %v", tool, v, after.Verdict(), want)

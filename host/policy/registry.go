@@ -90,8 +90,7 @@ func (b *Builder) Add(e Entry) error {
 			return fmt.Errorf("%w: %q and %q", ErrConflict, e.Ref, other)
 		}
 	}
-	e.Descriptor.Args = maps.Clone(e.Descriptor.Args) // the caller keeps no way in
-	e.Descriptor.Recipients = slices.Clone(e.Descriptor.Recipients)
+	e.Descriptor = sealed(e.Descriptor)
 	e.Schema = slices.Clone(e.Schema)
 	pin, err := e.pin()
 	if err != nil {
@@ -105,6 +104,21 @@ func (b *Builder) Add(e Entry) error {
 		b.folded[k] = e.Ref
 	}
 	return nil
+}
+
+// sealed returns a copy of d, into which the caller keeps no way, with every argument
+// that names a recipient raised to control.
+func sealed(d abi.Descriptor) abi.Descriptor {
+	d.Args = maps.Clone(d.Args)
+	d.Recipients = slices.Clone(d.Recipients)
+	for _, expr := range d.Recipients {
+		pointer, fixed := pointerOf(expr)
+		name, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
+		if name = strings.NewReplacer("~1", "/", "~0", "~").Replace(name); !fixed && d.Role(name) != abi.RoleControl {
+			d.Args[name] = abi.RoleControl
+		}
+	}
+	return d
 }
 
 // Raise makes the effect of a registered tool stricter, as an operator may.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/internal/atom"
@@ -18,9 +19,10 @@ type State struct {
 	Vouched   []atom.Text       // results of reads labelled Peer or better, whenever read
 	Directory []atom.Text       // the operator's known peers
 	Minted    []atom.Seq        // identifiers that the host made for objects of this session
-	URLs      []string          // URLs that occur verbatim in one earlier result that anybody may see, canonical
-	Sources   []abi.ToolRef     // private sources whose bytes are in the context
+	URLs      []string          // URLs that occur verbatim in one earlier result that their host may see, canonical
 	Heard     []Heard           // tainted results, to tell people where a value came from; decides nothing
+	Sources   []Content         // private ones, whose bytes are in the context
+	Carried   []Content         // what this call alone takes along by handle
 	Mandate   *Mandate          // nil: none was fixed
 	Endorsed  []Endorsement     // by a person
 	Self      []label.Principal // the owner's own identities, as recipients
@@ -32,6 +34,13 @@ type State struct {
 // opened for. It is fixed while the context is clean and frozen from then on.
 type Mandate struct {
 	Tools []abi.ToolRef
+}
+
+// Content is what a tool returned, by its label alone. What a call takes along by
+// handle counts for the rules about readers and links, and for what is written.
+type Content struct {
+	Tool  abi.ToolRef
+	Label label.Label
 }
 
 // Endorsement is a person's word for one value of one argument.
@@ -72,24 +81,26 @@ type Source struct {
 
 // Heard is a tainted result: whoever wrote it may have chosen what the model does.
 type Heard struct {
-	Tool  abi.ToolRef
-	Label label.Label
-	Text  atom.Text
+	Tool   abi.ToolRef
+	Label  label.Label
+	Values []atom.Atom // that have a form of their own, such as addresses and amounts
 }
 
-// MaxHeard is how many tainted results a session remembers, the latest ones.
-const MaxHeard = 32
-
-// MaxURLs bounds the addresses that one tainted result can offer: whoever chooses
-// among n of them learns log2 n bits.
-const MaxURLs = 32
+// Bounds of what tainted results leave behind. Whoever chooses among n addresses of
+// one result learns log2 n bits; what is dropped is asked about.
+const (
+	MaxURLs  = 32   // addresses of one result
+	maxURLs  = 1024 // addresses of a session, the latest
+	MaxHeard = 32   // results, the latest
+	maxTyped = 256  // values of one result
+)
 
 // Hear adds one of the owner's own turns: quoted, forwarded and attached parts are
 // not the owner's words and must not be passed.
 func (s State) Hear(l label.Label, words string) State {
 	s.Context = s.Context.Join(l)
 	if l.Integrity == label.Owner {
-		s.Owner = append(s.Owner[:len(s.Owner):len(s.Owner)], atom.Read(words))
+		s.Owner = plus(s.Owner, atom.Read(words))
 	}
 	return s
 }
@@ -99,34 +110,69 @@ func (s State) Hear(l label.Label, words string) State {
 func (s State) Read(src Source) State {
 	text := atom.Read(src.Text)
 	if src.Effect == abi.EffectRead && src.Label.Integrity >= label.Peer {
-		s.Vouched = append(s.Vouched[:len(s.Vouched):len(s.Vouched)], text)
+		s.Vouched = plus(s.Vouched, text)
 		if s.Context.Integrity >= label.Peer {
-			s.Before = append(s.Before[:len(s.Before):len(s.Before)], text)
+			s.Before = plus(s.Before, text)
 		}
 	}
 	s.Context = s.Context.Join(src.Label)
-	if src.Label.Readers.IsPublic() { // what is private may be our own words, written down and read back
-		s.URLs = append(s.URLs[:len(s.URLs):len(s.URLs)], addresses(text)...)
+	values := typed(text)
+	for _, a := range values {
+		// What its host may not see may be our own words, written down and read back.
+		if a.Kind == atom.URL && src.Label.Readers.Contains(PrincipalOf(atom.Seq{a})) {
+			s.URLs = plus(s.URLs, a.Value)
+		}
 	}
+	s.URLs = s.URLs[max(0, len(s.URLs)-maxURLs):]
 	if src.Label.Integrity < label.Peer {
-		s.Heard = append(slices.Clone(s.Heard[max(0, len(s.Heard)-MaxHeard+1):]), Heard{src.Tool, src.Label, text})
+		s.Heard = plus(s.Heard[max(0, len(s.Heard)-MaxHeard+1):], Heard{src.Tool, src.Label, values})
 	}
 	for _, id := range src.Minted {
-		s.Minted = append(s.Minted[:len(s.Minted):len(s.Minted)], atom.Read(id).Atoms())
+		s.Minted = plus(s.Minted, atom.Read(id).Atoms())
 	}
-	if !src.Label.Readers.IsPublic() {
-		s.Sources = append(s.Sources[:len(s.Sources):len(s.Sources)], src.Tool)
+	if c := (Content{src.Tool, src.Label}); !src.Label.Readers.IsPublic() && !slices.Contains(s.Sources, c) {
+		s.Sources = plus(s.Sources, c)
 	}
 	return s
 }
 
-// addresses returns the URLs that occur verbatim in text, canonical, at most MaxURLs.
-func addresses(text atom.Text) []string {
-	var out []string
+// Kept returns src with no more of its text than State.Read makes use of: the form in
+// which a source is stored. Reading it has the same effect.
+func (src Source) Kept() Source {
+	if src.Label.Integrity >= label.Peer {
+		return src // it may vouch: each word counts
+	}
+	var lines []string
+	for _, a := range typed(atom.Read(src.Text)) {
+		lines = append(lines, a.Value)
+	}
+	src.Text = strings.Join(lines, "\n")
+	return src
+}
+
+// plus appends without touching what others share.
+func plus[T any](list []T, v T) []T { return append(list[:len(list):len(list)], v) }
+
+// typed returns the distinct values in text that have a form of their own, canonical,
+// among them at most MaxURLs addresses.
+func typed(text atom.Text) []atom.Atom {
+	var out []atom.Atom
+	urls := 0
 	for _, a := range text.Atoms() {
-		if a.Kind == atom.URL && len(out) < MaxURLs && !slices.Contains(out, a.Value) {
-			out = append(out, a.Value)
+		switch a.Kind {
+		case atom.None, atom.Separator, atom.Word, atom.Quoted, atom.Date:
+			continue
+		case atom.URL:
+			if urls == MaxURLs || slices.Contains(out, a) {
+				continue
+			}
+			urls++
+		default:
+			if len(out)-urls == maxTyped || slices.Contains(out, a) {
+				continue
+			}
 		}
+		out = append(out, a)
 	}
 	return out
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/wasm/compile"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // Call runs one tool once, in an instance of its own. The Outcome is not nil once
@@ -59,6 +60,7 @@ func (e *Engine) run(ctx context.Context, inv Invocation, p plan) (*Outcome, err
 	c := &call{
 		engine: e, caller: inv.Caller, rights: inv.Rights, limits: limits, services: inv.Services,
 		holding: true, clock: clock, budget: e.memory(inv.Caller.Agent, limits.Memory), began: time.Now(),
+		context: inv.Context, seen: label.Trusted(),
 		stdio: stdio{args: p.args, capture: p.command}, trace: e.hooks.trace,
 	}
 	if p.command {
@@ -110,7 +112,7 @@ func (c *call) collect(p plan, code int, err error) (*Outcome, error) {
 	c.flushAll()
 	c.log.close()
 	c.usage.Wall, c.usage.Memory, c.usage.LogLines = c.clock.elapsed(), c.budget.peak, c.log.seen
-	out := &Outcome{Code: code, Log: c.log.lines, Denials: c.denials, Usage: c.usage}
+	out := &Outcome{Code: code, Log: c.log.lines, Denials: c.denials, Usage: c.usage, Label: c.seen}
 	if err != nil {
 		c.report(err)
 		return out, err

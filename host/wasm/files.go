@@ -191,9 +191,11 @@ func doRead(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 	}
 	f, info, bad := p.open(os.O_RDONLY)
 	if bad != nil {
+		c.sawName(ctx, p, bad.Code != abi.CodeNotFound)
 		return nil, bad
 	}
 	defer func() { _ = f.Close() }()
+	c.saw(c.labelOf(ctx, p, f, info))
 	want := req.Length
 	if want == 0 {
 		want = defaultRead
@@ -226,7 +228,7 @@ func (c *call) readAt(f *os.File, offset, n int64) ([]byte, *abi.Problem) {
 	return data[:got], nil
 }
 
-func doStat(_ context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
+func doStat(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 	req, bad := c.fileRequest(block)
 	if bad != nil {
 		return nil, bad
@@ -236,6 +238,9 @@ func doStat(_ context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 		return nil, bad
 	}
 	info, err := p.root.Stat(p.name)
+	if p.name != "." { // that a mount exists is known anyway
+		c.sawName(ctx, p, err == nil)
+	}
 	if err != nil {
 		return nil, fileProblem(p, err)
 	}
@@ -256,7 +261,7 @@ func entry(info fs.FileInfo) abi.FileEntry {
 }
 
 // doList answers the entries after a name, in byte order. A link shows as "other".
-func doList(_ context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
+func doList(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 	req, bad := c.fileRequest(block)
 	if bad != nil {
 		return nil, bad
@@ -269,6 +274,7 @@ func doList(_ context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 	if err != nil {
 		return nil, fileProblem(p, err)
 	}
+	c.sawFolder(ctx, p, entries)
 	limit := req.Limit
 	if limit == 0 {
 		limit = maxList

@@ -187,8 +187,14 @@ func (c *call) exchange(ctx context.Context, req abi.FetchRequest, body []byte) 
 		defer cancel()
 		resp, out, err = c.services.Fetch.Fetch(fetchCtx, c.caller, c.rights, req, body)
 	})
+	if err == nil {
+		c.sawAnswer(resp, req.URL)
+	}
 	if err != nil {
 		p := c.problemOf(ctx, "the request", err)
+		if p.RequestSent { // how it failed is the server's choice
+			c.sawAnswer(abi.FetchResponse{Private: true}, req.URL)
+		}
 		if p.Capability == "" {
 			q := *p
 			q.Capability = "http"

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // Source names the bytes of a module. Read is called only when the module is not
@@ -27,6 +28,7 @@ type Invocation struct {
 	Input     []byte          // raw profile: the input block; Arguments if nil
 	Rights    abi.Rights      // what this call may do; the zero value grants nothing and has no limit above zero
 	Services  Services
+	Context   label.Label // of the arguments and of what led to the call: what the guest writes gets it, at best
 }
 
 // Outcome is what came out of a call. Every text in it was written by the guest and
@@ -38,6 +40,7 @@ type Outcome struct {
 	Denials []abi.Problem
 	Log     []LogLine
 	Usage   Usage
+	Label   label.Label // of what the guest has read: the unit, trusted and public, if that is nothing
 }
 
 // LogLine is one line that the guest logged or printed.
@@ -68,6 +71,7 @@ type Services struct {
 	Fetch    Fetcher
 	KV       KV
 	Ask      Asker
+	Labels   Labels // of files; nil: each reads as tainted and private
 	Secrets  SecretDirectory
 	Observer Observer
 	Screen   Screen // nil: no file holds what must not pass
@@ -89,12 +93,13 @@ type Fetcher interface {
 }
 
 // KV is the store of (skill, agent). Errors are *abi.Problem. The quotas are counted
-// in the transaction that writes.
+// in the transaction that writes. Each value has the label with which it was written;
+// a list, or that there is no value, has that of what was deleted, too.
 type KV interface {
-	Get(ctx context.Context, caller abi.Caller, req abi.KVRequest) (value []byte, version uint64, err error)
-	Set(ctx context.Context, caller abi.Caller, maxBytes int64, maxKeys int, req abi.KVRequest, value []byte) (version uint64, err error)
-	Delete(ctx context.Context, caller abi.Caller, req abi.KVRequest) error
-	List(ctx context.Context, caller abi.Caller, req abi.KVRequest) (abi.KVListResult, error)
+	Get(ctx context.Context, caller abi.Caller, req abi.KVRequest) (value []byte, version uint64, l label.Label, err error)
+	Set(ctx context.Context, caller abi.Caller, maxBytes int64, maxKeys int, req abi.KVRequest, value []byte, l label.Label) (version uint64, err error)
+	Delete(ctx context.Context, caller abi.Caller, req abi.KVRequest, l label.Label) error
+	List(ctx context.Context, caller abi.Caller, req abi.KVRequest) (abi.KVListResult, label.Label, error)
 }
 
 // Asker shows a question to the operator, on the operator's channel, as untrusted

@@ -45,7 +45,8 @@ func doKVGet(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) 
 	if p != nil {
 		return nil, p
 	}
-	value, version, err := c.services.KV.Get(ctx, c.caller, req)
+	value, version, l, err := c.services.KV.Get(ctx, c.caller, req)
+	c.saw(l)
 	if err != nil {
 		return nil, c.problemOf(ctx, "kv_get", err)
 	}
@@ -61,7 +62,7 @@ func doKVSet(ctx context.Context, c *call, block, data []byte) (any, *abi.Proble
 		return nil, &abi.Problem{Code: abi.CodeTooLarge, Capability: "kv", Rule: "kv/value", Message: "a value has at most 262144 bytes"}
 	}
 	limit := min(c.rights.KV.MaxBytes, c.limits.KVBytes)
-	version, err := c.services.KV.Set(ctx, c.caller, limit, c.limits.KVKeys, req, data)
+	version, err := c.services.KV.Set(ctx, c.caller, limit, c.limits.KVKeys, req, data, c.written())
 	if err != nil {
 		return nil, c.problemOf(ctx, "kv_set", err)
 	}
@@ -75,7 +76,7 @@ func doKVDelete(ctx context.Context, c *call, block, _ []byte) (any, *abi.Proble
 	if p != nil {
 		return nil, p
 	}
-	if err := c.services.KV.Delete(ctx, c.caller, req); err != nil {
+	if err := c.services.KV.Delete(ctx, c.caller, req, c.written()); err != nil {
 		return nil, c.problemOf(ctx, "kv_delete", err)
 	}
 	return struct{}{}, nil
@@ -89,7 +90,8 @@ func doKVList(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem)
 	if req.Limit == 0 {
 		req.Limit = maxKVList
 	}
-	list, err := c.services.KV.List(ctx, c.caller, req)
+	list, l, err := c.services.KV.List(ctx, c.caller, req)
+	c.saw(l)
 	if err != nil {
 		return nil, c.problemOf(ctx, "kv_list", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // callKey finds the call in the context of a host function.
@@ -48,6 +49,10 @@ type call struct {
 	unlisted int // refusals beyond maxDenials
 	usage    Usage
 	trace    func(line string) // tests only
+
+	context label.Label        // of what led to the call
+	seen    label.Label        // of what the guest has read so far
+	hashes  map[version]string // of files, once they were read
 
 	vars      map[string][]byte
 	varBytes  int64

@@ -40,19 +40,19 @@ func doWrite(ctx context.Context, c *call, block, data []byte) (any, *abi.Proble
 	q := c.quota(p)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if bad := c.precondition(p, req); bad != nil {
+	if bad := c.precondition(ctx, p, req); bad != nil {
 		return nil, bad
 	}
 	if req.MkDirs {
-		if bad := p.mkdirs(q, path.Dir(p.name)); bad != nil {
+		if bad := c.mkdirs(ctx, p, q); bad != nil {
 			return nil, bad
 		}
 	}
 	switch req.Mode {
 	case "append":
-		bad = p.appendTo(q, data)
+		bad = c.appendTo(ctx, p, q, data)
 	default:
-		bad = p.replace(q, data, req.Mode == "create")
+		bad = c.replace(ctx, p, q, data, req.Mode == "create")
 	}
 	if bad != nil {
 		return nil, bad
@@ -74,7 +74,7 @@ func (c *call) writable(ctx context.Context, p place, data []byte) *abi.Problem 
 }
 
 // precondition checks if_match against the present content.
-func (c *call) precondition(p place, req abi.FileRequest) *abi.Problem {
+func (c *call) precondition(ctx context.Context, p place, req abi.FileRequest) *abi.Problem {
 	if req.IfMatch == "" {
 		return nil
 	}
@@ -84,6 +84,7 @@ func (c *call) precondition(p place, req abi.FileRequest) *abi.Problem {
 	}
 	if bad == nil {
 		defer func() { _ = f.Close() }()
+		c.saw(c.labelOf(ctx, p, f, info))
 		data, bad := c.readAt(f, 0, info.Size())
 		if bad != nil {
 			return bad
@@ -109,7 +110,7 @@ func (p place) stat() (fs.FileInfo, *abi.Problem) {
 
 // replace writes a temporary file beside the target and renames it over, so that a
 // reader sees the old content or the new one.
-func (p place) replace(q *quota, data []byte, create bool) *abi.Problem {
+func (c *call) replace(ctx context.Context, p place, q *quota, data []byte, create bool) *abi.Problem {
 	old, bad := p.stat()
 	if bad != nil {
 		return bad
@@ -126,6 +127,14 @@ func (p place) replace(q *quota, data []byte, create bool) *abi.Problem {
 		entries = 1
 	}
 	if bad := q.admit(p, int64(len(data))-had, entries); bad != nil {
+		return bad
+	}
+	l := c.written()
+	if old != nil { // its name stays
+		was, _, _ := c.kept(ctx, p)
+		l = l.Join(was)
+	}
+	if bad := c.keep(ctx, p, sum(data), l); bad != nil {
 		return bad
 	}
 	temp := path.Join(path.Dir(p.name), tempPrefix+rand.Text())
@@ -155,15 +164,18 @@ func (p place) writeNew(name string, data []byte) error {
 	return err
 }
 
-func (p place) appendTo(q *quota, data []byte) *abi.Problem {
+func (c *call) appendTo(ctx context.Context, p place, q *quota, data []byte) *abi.Problem {
 	old, bad := p.stat()
 	if bad != nil {
 		return bad
 	}
 	if old == nil {
-		return p.replace(q, data, true)
+		return c.replace(ctx, p, q, data, true)
 	}
 	if bad := q.admit(p, int64(len(data)), 0); bad != nil {
+		return bad
+	}
+	if bad := c.keepAppended(ctx, p, data); bad != nil {
 		return bad
 	}
 	f, info, bad := p.open(os.O_WRONLY | os.O_APPEND)
@@ -180,8 +192,9 @@ func (p place) appendTo(q *quota, data []byte) *abi.Problem {
 	return nil
 }
 
-// mkdirs makes dir and the folders above it, each counted.
-func (p place) mkdirs(q *quota, dir string) *abi.Problem {
+// mkdirs makes the folder of p and those above it, each counted.
+func (c *call) mkdirs(ctx context.Context, p place, q *quota) *abi.Problem {
+	dir := path.Dir(p.name)
 	if dir == "." {
 		return nil
 	}
@@ -201,6 +214,9 @@ func (p place) mkdirs(q *quota, dir string) *abi.Problem {
 			return fileProblem(p, err)
 		}
 		if bad := q.admit(p, 0, 1); bad != nil {
+			return bad
+		}
+		if bad := c.keep(ctx, p.in(made), "", c.written()); bad != nil {
 			return bad
 		}
 		if err := p.root.Mkdir(made, 0o700); err != nil {
@@ -223,11 +239,11 @@ func doMkdir(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) 
 			return fileProblem(p, err)
 		}
 		q.add(0, 1)
-		return nil
+		return c.keep(ctx, p, "", c.written())
 	})
 }
 
-func doRemove(_ context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
+func doRemove(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 	return c.change(block, func(p place, q *quota) *abi.Problem {
 		info, err := p.root.Lstat(p.name)
 		if err != nil {
@@ -245,7 +261,7 @@ func doRemove(_ context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 		} else {
 			q.add(-info.Size(), -1)
 		}
-		return nil
+		return c.keepGone(ctx, p)
 	})
 }
 
@@ -307,6 +323,9 @@ func doRename(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem)
 		return nil, fileProblem(to, fs.ErrExist)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fileProblem(to, err)
+	}
+	if bad := c.keepMoved(ctx, from, to, info.IsDir()); bad != nil {
+		return nil, bad
 	}
 	if err := from.root.Rename(from.name, to.name); err != nil {
 		return nil, fileProblem(from, err)

@@ -12,7 +12,7 @@ func Glovebox() Rules {
 
 			"host/approval": 3, "host/wasm": 3, "skills": 3,
 
-			"host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2,
+			"host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2, "host/provenance": 2,
 
 			"internal/guard": 1, "host/policy": 1, "host/budget": 1, "host/audit": 1, "host/config": 1, "broker": 1, "sandbox": 1, "host/wasm/module": 1,
 
@@ -61,7 +61,7 @@ func Glovebox() Rules {
 		Leaf: map[string][]string{
 			"abi":         {},
 			"abi/guest":   {},
-			"host/policy": {"abi", "internal/atom", "internal/label"},
+			"host/policy": {"abi", "internal/atom", "internal/canon", "internal/label"},
 		},
 		Guest: []string{"examples", "docs", "tools", "host/wasm/interop"},
 	}

@@ -60,12 +60,25 @@ var ErrHidden = errors.New("value holds hidden characters")
 // clean returns s in NFKC, without outer space and with inner space collapsed. C0
 // and C1 controls, bidi controls, zero-width and tag characters are an error.
 func clean(s string) (string, error) {
+	if plain(s) && (s == "" || s[0] != ' ' && s[len(s)-1] != ' ' && !strings.Contains(s, "  ")) {
+		return s, nil
+	}
 	for _, r := range s {
 		if hidden(r) {
 			return "", fmt.Errorf("%w: U+%04X", ErrHidden, r)
 		}
 	}
 	return strings.Join(strings.Fields(norm.NFKC.String(s)), " "), nil
+}
+
+// plain reports whether s is printable ASCII on one line: its own canonical form.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func hidden(r rune) bool {

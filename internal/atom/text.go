@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Seq is a sequence of atoms: a control value, or somebody's words in order.
@@ -97,18 +99,39 @@ func date(s string) (Atom, bool) {
 
 // Read turns free text into atoms. Hidden characters become separators here: they
 // join nothing.
-func Read(s string) Text { return index(read(s)) }
+func Read(s string) Text { return index(read(s[:min(len(s), MaxText)])) }
+
+// Links returns the addresses in outbound text, however long: what a program that
+// shows the text might fetch or offer to open.
+func Links(s string) []Atom {
+	if plain(strings.Map(unbreak, s)) && !strings.Contains(s, ".") && !strings.Contains(s, "://") {
+		return nil // most text
+	}
+	var out []Atom
+	for _, a := range read(norm.NFKC.String(s)) {
+		if a.Kind == URL || a.Kind == Domain {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func unbreak(r rune) rune {
+	if r == '\n' || r == '\t' || r == '\r' {
+		return ' '
+	}
+	return r
+}
 
 func read(s string) Seq {
-	if len(s) > MaxText {
-		s = s[:MaxText]
+	if !plain(s) {
+		s = strings.Map(func(r rune) rune {
+			if hidden(r) {
+				return '\n'
+			}
+			return r
+		}, strings.ToValidUTF8(s, "\n"))
 	}
-	s = strings.Map(func(r rune) rune {
-		if hidden(r) {
-			return '\n'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\n"))
 	var out Seq
 	for i := 0; i < len(s); {
 		n, atoms := next(s, i)
@@ -207,9 +230,11 @@ func typed(s string, i int) (int, Atom, bool) {
 	return best, atom, best > 0
 }
 
+// pairs are the quotation marks that end what another begins.
+var pairs = map[rune]string{'\'': "'", '"': `"`, '`': "`", '“': "”", '‘': "’", '«': "»"}
+
 // quoted finds the phrase that begins with a quotation mark at s[i:].
 func quoted(s string, i int) (int, string, bool) {
-	pairs := map[rune]string{'\'': "'", '"': `"`, '`': "`", '“': "”", '‘': "’", '«': "»"}
 	r, size := utf8.DecodeRuneInString(s[i:])
 	closing, ok := pairs[r]
 	if !ok {
@@ -268,6 +293,9 @@ func Value(v any) (Seq, error) {
 		}
 		if s == "" {
 			return nil, nil
+		}
+		if len(s) > MaxText { // equal to nothing
+			return append(read(s[:MaxText]), Atom{None, "…"}), nil
 		}
 		return read(s), nil
 	case json.Number:

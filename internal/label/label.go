@@ -27,6 +27,10 @@ type Principal string
 // OwnerPrincipal stands for the agent's owner in a set of readers.
 const OwnerPrincipal Principal = "owner"
 
+// Host returns the principal of a server on the web by its host and, where it is not
+// the default, its port: whoever runs it sees what is sent to it.
+func Host(hostport string) Principal { return Principal("host:" + hostport) }
+
 // Readers is the set of principals who may see some bytes. The zero value is the
 // owner alone; Public is everybody.
 type Readers struct {

@@ -7,9 +7,9 @@ func approvals() []Control {
 		store  = "host/approval/store.go"
 	)
 	return []Control{
-		{"an approval is for one context", "host/policy/policy.go", "string(context), until,", "string(context[:0]), until,", "host/policy.TestApprovalForXNeverAdmitsY"},
+		{"an approval is for one context", "host/policy/policy.go", "part(d.context.Integrity.String())", "part(\"\")", "host/policy.TestApprovalForXNeverAdmitsY"},
 		{"an approval is for one expiry", "host/policy/policy.go", "strconv.FormatInt(expires.UnixNano(), 10)", "strconv.FormatInt(0, 10)", "host/policy.TestApprovalIsForOneCallOnce"},
-		{"a rule only tightens", "host/policy/policy.go", "if v >= d.verdict {", "if v == d.verdict {", "host/policy.TestRulesOnlyTighten"},
+		{"a rule only tightens", "host/policy/policy.go", "if v >= d.Verdict() {", "if v == d.Verdict() {", "host/policy.TestRulesOnlyTighten"},
 		{"a grant is used once", decide, "binding = ? AND state = 'granted' AND", "binding = ? AND state IN ('granted', 'consumed') AND", "host/approval.TestGrantIsUsedOnce"},
 		{"a grant is for one binding", decide, "WHERE id = ? AND binding = ? AND", "WHERE id = ? AND length(?) AND", "host/approval.TestGrantAdmitsNothingElse"},
 		{"a grant is claimed before the effect", "host/agent/run.go", "if err := c.Claim(ctx, p.grant); err != nil {", "if err := c.Claim(ctx, p.grant); false && err != nil {", "host/agent.TestGrantIsClaimedBeforeTheEffect"},

@@ -38,6 +38,8 @@ type Call struct {
 	Tool string          `json:"tool"`
 	Args json.RawMessage `json:"args,omitempty"`
 	Raw  []byte          `json:"raw,omitempty"` // base64 in JSON
+
+	Handle bool `json:"handle,omitempty"` // the host keeps the result
 }
 
 // Model plays a script once, from the first turn to the last.
@@ -100,7 +102,7 @@ func (m *Model) Next(_ context.Context, p agent.Prompt) (agent.Turn, error) {
 		if c.Raw != nil {
 			args = c.Raw
 		}
-		out.Calls = append(out.Calls, agent.ToolCall{ID: fmt.Sprintf("%d.%d", m.next, i+1), Tool: c.Tool, Args: args})
+		out.Calls = append(out.Calls, agent.ToolCall{ID: fmt.Sprintf("%d.%d", m.next, i+1), Tool: c.Tool, Args: args, AsHandle: c.Handle})
 	}
 	return out, nil
 }

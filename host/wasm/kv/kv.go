@@ -6,6 +6,7 @@ package kv
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/label"
 	"github.com/glovebox-dev/glovebox/internal/sqlitex"
 )
 
@@ -43,7 +45,11 @@ CREATE TABLE kv_version (
 	agent TEXT NOT NULL,
 	last  INTEGER NOT NULL,
 	PRIMARY KEY (skill, agent)
-) STRICT, WITHOUT ROWID`}
+) STRICT, WITHOUT ROWID`, `
+-- What was written before reads as tainted and private; of a scope, label is that of
+-- what was deleted.
+ALTER TABLE kv ADD COLUMN label TEXT NOT NULL DEFAULT '';
+ALTER TABLE kv_version ADD COLUMN label TEXT NOT NULL DEFAULT ''`}
 
 // Store is the store. It is safe for concurrent use.
 type Store struct {
@@ -85,26 +91,58 @@ func checkKey(c abi.Caller, key string) error {
 	return nil
 }
 
-// Get returns the value and version of req.Key, or a not_found problem.
-func (s *Store) Get(ctx context.Context, c abi.Caller, req abi.KVRequest) (value []byte, version uint64, err error) {
+// Get returns the value of req.Key, its version and its label, or a not_found problem
+// with the label of what was deleted from the scope.
+func (s *Store) Get(ctx context.Context, c abi.Caller, req abi.KVRequest) (value []byte, version uint64, l label.Label, err error) {
 	if err := checkKey(c, req.Key); err != nil {
-		return nil, 0, err
+		return nil, 0, label.Trusted(), err
 	}
-	row := s.db.Read.QueryRowContext(ctx, `SELECT value, version FROM kv WHERE skill = ? AND agent = ? AND key = ? AND (expires = 0 OR expires > ?)`,
+	var kept string
+	row := s.db.Read.QueryRowContext(ctx, `SELECT value, version, label FROM kv WHERE skill = ? AND agent = ? AND key = ? AND (expires = 0 OR expires > ?)`,
 		string(c.Skill), string(c.Agent), []byte(req.Key), s.now().UnixMilli())
-	if err := row.Scan(&value, &version); errors.Is(err, sql.ErrNoRows) {
-		return nil, 0, problem(abi.CodeNotFound, "no such key")
+	if err := row.Scan(&value, &version, &kept); errors.Is(err, sql.ErrNoRows) {
+		return nil, 0, s.deleted(ctx, s.db.Read, c), problem(abi.CodeNotFound, "no such key")
 	} else if err != nil {
-		return nil, 0, fmt.Errorf("kv get: %w", err)
+		return nil, 0, label.Label{}, fmt.Errorf("kv get: %w", err)
 	}
-	return value, version, nil
+	return value, version, read(kept), nil
 }
 
-// Set writes value under req.Key and returns its version, which grows with every
+// read returns a stored label; what cannot be read is tainted and private.
+func read(kept string) (l label.Label) {
+	if json.Unmarshal([]byte(kept), &l) != nil {
+		return label.Label{}
+	}
+	return l
+}
+
+func written(l label.Label) (string, error) {
+	b, err := json.Marshal(l)
+	return string(b), err
+}
+
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// deleted returns the label of what was deleted from the scope: the unit if nothing was.
+func (s *Store) deleted(ctx context.Context, db querier, c abi.Caller) label.Label {
+	var kept string
+	err := db.QueryRowContext(ctx, `SELECT label FROM kv_version WHERE skill = ? AND agent = ?`, string(c.Skill), string(c.Agent)).Scan(&kept)
+	switch {
+	case errors.Is(err, sql.ErrNoRows), err == nil && kept == "":
+		return label.Trusted()
+	case err != nil:
+		return label.Label{}
+	}
+	return read(kept)
+}
+
+// Set writes value with the label l under req.Key and returns its version, which grows with every
 // write of the scope. With req.IfVersion the present version must be that one, 0
 // meaning that there is none. All entries of the scope together hold at most
 // maxBytes (keys, values and 32 bytes each) and maxKeys keys.
-func (s *Store) Set(ctx context.Context, c abi.Caller, maxBytes int64, maxKeys int, req abi.KVRequest, value []byte) (version uint64, err error) {
+func (s *Store) Set(ctx context.Context, c abi.Caller, maxBytes int64, maxKeys int, req abi.KVRequest, value []byte, l label.Label) (version uint64, err error) {
 	if err := checkKey(c, req.Key); err != nil {
 		return 0, err
 	}
@@ -129,19 +167,31 @@ func (s *Store) Set(ctx context.Context, c abi.Caller, maxBytes int64, maxKeys i
 		if err := s.room(ctx, tx, c, maxBytes, maxKeys, req.Key, len(value)); err != nil {
 			return err
 		}
-		row := tx.QueryRowContext(ctx, `INSERT INTO kv_version VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last`, string(c.Skill), string(c.Agent))
+		var old string
+		switch err := tx.QueryRowContext(ctx, `SELECT label FROM kv WHERE skill = ? AND agent = ? AND key = ?`, string(c.Skill), string(c.Agent), []byte(req.Key)).Scan(&old); {
+		case err == nil:
+			l = l.Join(read(old)) // its name stays
+		case !errors.Is(err, sql.ErrNoRows):
+			return err
+		}
+		kept, err := written(l)
+		if err != nil {
+			return err
+		}
+		row := tx.QueryRowContext(ctx, `INSERT INTO kv_version (skill, agent, last) VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last`, string(c.Skill), string(c.Agent))
 		if err := row.Scan(&version); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO kv VALUES (?, ?, ?, ?, ?, ?)`,
-			string(c.Skill), string(c.Agent), []byte(req.Key), value, version, expires)
+		_, err = tx.ExecContext(ctx, `INSERT OR REPLACE INTO kv (skill, agent, key, value, version, expires, label) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			string(c.Skill), string(c.Agent), []byte(req.Key), value, version, expires, kept)
 		return err
 	})
 	return version, err
 }
 
-// Delete removes req.Key; a key that is not there is a not_found problem.
-func (s *Store) Delete(ctx context.Context, c abi.Caller, req abi.KVRequest) error {
+// Delete removes req.Key on behalf of a caller whose label is l; a key that is not
+// there is a not_found problem.
+func (s *Store) Delete(ctx context.Context, c abi.Caller, req abi.KVRequest, l label.Label) error {
 	if err := checkKey(c, req.Key); err != nil {
 		return err
 	}
@@ -156,33 +206,42 @@ func (s *Store) Delete(ctx context.Context, c abi.Caller, req abi.KVRequest) err
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, problem(abi.CodeNotFound, "no such key"))
 		}
-		return nil
+		kept, err := written(s.deleted(ctx, tx, c).Join(l))
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE kv_version SET label = ? WHERE skill = ? AND agent = ?`, kept, string(c.Skill), string(c.Agent))
+		return err
 	})
 }
 
-// List answers keys that begin with req.Prefix and come after req.After, in byte order.
-func (s *Store) List(ctx context.Context, c abi.Caller, req abi.KVRequest) (abi.KVListResult, error) {
+// List answers keys that begin with req.Prefix and come after req.After, in byte
+// order, with the label of all of them and of what was deleted.
+func (s *Store) List(ctx context.Context, c abi.Caller, req abi.KVRequest) (abi.KVListResult, label.Label, error) {
 	list := abi.KVListResult{Keys: []abi.KVEntry{}}
 	if err := checkCaller(c); err != nil {
-		return list, err
+		return list, label.Trusted(), err
 	}
+	l := s.deleted(ctx, s.db.Read, c)
 	limit := req.Limit
 	if limit <= 0 || limit > MaxList {
 		limit = MaxList
 	}
-	rows, err := s.db.Read.QueryContext(ctx, `SELECT key, version, length(value) FROM kv
+	rows, err := s.db.Read.QueryContext(ctx, `SELECT key, version, length(value), label FROM kv
 		WHERE skill = ? AND agent = ? AND key > ? AND substr(key, 1, ?) = ? AND (expires = 0 OR expires > ?) ORDER BY key LIMIT ?`,
 		string(c.Skill), string(c.Agent), []byte(req.After), len(req.Prefix), []byte(req.Prefix), s.now().UnixMilli(), limit+1)
 	if err != nil {
-		return list, fmt.Errorf("kv list: %w", err)
+		return list, label.Label{}, fmt.Errorf("kv list: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var key []byte
 		var e abi.KVEntry
-		if err := rows.Scan(&key, &e.Version, &e.Size); err != nil {
-			return list, fmt.Errorf("kv list: %w", err)
+		var kept string
+		if err := rows.Scan(&key, &e.Version, &e.Size, &kept); err != nil {
+			return list, label.Label{}, fmt.Errorf("kv list: %w", err)
 		}
+		l = l.Join(read(kept))
 		e.Key = strings.ToValidUTF8(string(key), "\uFFFD")
 		if len(list.Keys) == limit {
 			list.Next = list.Keys[limit-1].Key
@@ -191,9 +250,9 @@ func (s *Store) List(ctx context.Context, c abi.Caller, req abi.KVRequest) (abi.
 		list.Keys = append(list.Keys, e)
 	}
 	if err := rows.Err(); err != nil {
-		return list, fmt.Errorf("kv list: %w", err)
+		return list, label.Label{}, fmt.Errorf("kv list: %w", err)
 	}
-	return list, nil
+	return list, l, nil
 }
 
 // write runs f in a transaction; a problem of f is returned as it is.

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 func open(t testing.TB) *Store {
@@ -39,7 +40,7 @@ func code(err error) abi.Code {
 
 func set(t testing.TB, s *Store, c abi.Caller, key, value string) uint64 {
 	t.Helper()
-	v, err := s.Set(t.Context(), c, abi.MiB, 1000, abi.KVRequest{Key: key}, []byte(value))
+	v, err := s.Set(t.Context(), c, abi.MiB, 1000, abi.KVRequest{Key: key}, []byte(value), label.Trusted())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,21 +52,21 @@ func TestScopes(t *testing.T) {
 	s := open(t)
 	set(t, s, me, "k", "mine")
 	for _, other := range []abi.Caller{{Agent: "b", Skill: "s"}, {Agent: "a", Skill: "t"}} {
-		if _, _, err := s.Get(t.Context(), other, abi.KVRequest{Key: "k"}); code(err) != abi.CodeNotFound {
+		if _, _, _, err := s.Get(t.Context(), other, abi.KVRequest{Key: "k"}); code(err) != abi.CodeNotFound {
 			t.Errorf("%+v reads it: %v", other, err)
 		}
-		if list, err := s.List(t.Context(), other, abi.KVRequest{}); err != nil || len(list.Keys) != 0 {
+		if list, _, err := s.List(t.Context(), other, abi.KVRequest{}); err != nil || len(list.Keys) != 0 {
 			t.Errorf("%+v lists it: %v", other, err)
 		}
-		if err := s.Delete(t.Context(), other, abi.KVRequest{Key: "k"}); code(err) != abi.CodeNotFound {
+		if err := s.Delete(t.Context(), other, abi.KVRequest{Key: "k"}, label.Trusted()); code(err) != abi.CodeNotFound {
 			t.Errorf("%+v deletes it: %v", other, err)
 		}
 	}
-	if v, _, err := s.Get(t.Context(), abi.Caller{Agent: "a", Skill: "s", Session: "x", Call: "y"}, abi.KVRequest{Key: "k"}); err != nil || string(v) != "mine" {
+	if v, _, _, err := s.Get(t.Context(), abi.Caller{Agent: "a", Skill: "s", Session: "x", Call: "y"}, abi.KVRequest{Key: "k"}); err != nil || string(v) != "mine" {
 		t.Errorf("another session of the agent: %q, %v", v, err)
 	}
 	for _, nobody := range []abi.Caller{{}, {Agent: "a"}, {Skill: "s"}} {
-		if _, err := s.Set(t.Context(), nobody, abi.MiB, 10, abi.KVRequest{Key: "k"}, nil); code(err) != abi.CodeInternal {
+		if _, err := s.Set(t.Context(), nobody, abi.MiB, 10, abi.KVRequest{Key: "k"}, nil, label.Trusted()); code(err) != abi.CodeInternal {
 			t.Errorf("%+v has a scope: %v", nobody, err)
 		}
 	}
@@ -75,24 +76,24 @@ func TestVersions(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	at := func(n uint64) *uint64 { return &n }
-	if _, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: at(1)}, nil); code(err) != abi.CodeConflict {
+	if _, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: at(1)}, nil, label.Trusted()); code(err) != abi.CodeConflict {
 		t.Errorf("a version of what is not there: %v", err)
 	}
-	v1, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: at(0)}, []byte("a"))
+	v1, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: at(0)}, []byte("a"), label.Trusted())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: at(0)}, nil); code(err) != abi.CodeConflict {
+	if _, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: at(0)}, nil, label.Trusted()); code(err) != abi.CodeConflict {
 		t.Errorf("created twice: %v", err)
 	}
-	v2, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: &v1}, []byte("b"))
+	v2, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: &v1}, []byte("b"), label.Trusted())
 	if err != nil || v2 <= v1 {
 		t.Errorf("%d after %d: %v", v2, v1, err)
 	}
-	if err := s.Delete(t.Context(), me, abi.KVRequest{Key: "k", IfVersion: &v1}); code(err) != abi.CodeConflict {
+	if err := s.Delete(t.Context(), me, abi.KVRequest{Key: "k", IfVersion: &v1}, label.Trusted()); code(err) != abi.CodeConflict {
 		t.Errorf("deleted by an old version: %v", err)
 	}
-	if err := s.Delete(t.Context(), me, abi.KVRequest{Key: "k", IfVersion: &v2}); err != nil {
+	if err := s.Delete(t.Context(), me, abi.KVRequest{Key: "k", IfVersion: &v2}, label.Trusted()); err != nil {
 		t.Error(err)
 	}
 	if v3 := set(t, s, me, "k", "c"); v3 <= v2 {
@@ -119,7 +120,7 @@ func TestBounds(t *testing.T) {
 		{"a time to live below zero", "t", 0, -1, abi.CodeInvalid},
 		{"a time to live that overflows", "t", 0, 1 << 62, abi.CodeInvalid},
 	} {
-		_, err := s.Set(t.Context(), me, abi.MiB, 1000, abi.KVRequest{Key: tc.key, TTLSec: tc.ttl}, make([]byte, tc.value))
+		_, err := s.Set(t.Context(), me, abi.MiB, 1000, abi.KVRequest{Key: tc.key, TTLSec: tc.ttl}, make([]byte, tc.value), label.Trusted())
 		if code(err) != tc.want {
 			t.Errorf("%s: %v", tc.name, err)
 		}
@@ -130,7 +131,7 @@ func TestQuotas(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	put := func(key string, n int, maxBytes int64, maxKeys int) abi.Code {
-		_, err := s.Set(t.Context(), me, maxBytes, maxKeys, abi.KVRequest{Key: key}, make([]byte, n))
+		_, err := s.Set(t.Context(), me, maxBytes, maxKeys, abi.KVRequest{Key: key}, make([]byte, n), label.Trusted())
 		return code(err)
 	}
 	cost := func(n int) int64 { return int64(1 + n + rowCost) }
@@ -162,7 +163,7 @@ func TestQuotaUnderRace(t *testing.T) {
 	var ok atomic.Int64
 	for i := range 40 {
 		wg.Go(func() {
-			_, err := s.Set(context.Background(), me, abi.MiB, 10, abi.KVRequest{Key: fmt.Sprint(i)}, nil)
+			_, err := s.Set(context.Background(), me, abi.MiB, 10, abi.KVRequest{Key: fmt.Sprint(i)}, nil, label.Trusted())
 			switch code(err) {
 			case "":
 				ok.Add(1)
@@ -183,22 +184,22 @@ func TestExpiry(t *testing.T) {
 	s := open(t)
 	now := time.Now()
 	s.now = func() time.Time { return now }
-	if _, err := s.Set(t.Context(), me, abi.MiB, 1, abi.KVRequest{Key: "k", TTLSec: 10}, []byte("v")); err != nil {
+	if _, err := s.Set(t.Context(), me, abi.MiB, 1, abi.KVRequest{Key: "k", TTLSec: 10}, []byte("v"), label.Trusted()); err != nil {
 		t.Fatal(err)
 	}
 	now = now.Add(9 * time.Second)
-	if _, _, err := s.Get(t.Context(), me, abi.KVRequest{Key: "k"}); err != nil {
+	if _, _, _, err := s.Get(t.Context(), me, abi.KVRequest{Key: "k"}); err != nil {
 		t.Errorf("before its time: %v", err)
 	}
 	now = now.Add(time.Second)
-	if _, _, err := s.Get(t.Context(), me, abi.KVRequest{Key: "k"}); code(err) != abi.CodeNotFound {
+	if _, _, _, err := s.Get(t.Context(), me, abi.KVRequest{Key: "k"}); code(err) != abi.CodeNotFound {
 		t.Errorf("after its time: %v", err)
 	}
-	if list, _ := s.List(t.Context(), me, abi.KVRequest{}); len(list.Keys) != 0 {
+	if list, _, _ := s.List(t.Context(), me, abi.KVRequest{}); len(list.Keys) != 0 {
 		t.Error("it is listed after its time")
 	}
 	zero := uint64(0)
-	if _, err := s.Set(t.Context(), me, abi.MiB, 1, abi.KVRequest{Key: "l", IfVersion: &zero}, nil); err != nil {
+	if _, err := s.Set(t.Context(), me, abi.MiB, 1, abi.KVRequest{Key: "l", IfVersion: &zero}, nil, label.Trusted()); err != nil {
 		t.Errorf("it still counts: %v", err)
 	}
 }
@@ -212,7 +213,7 @@ func TestList(t *testing.T) {
 	var got []string
 	after := ""
 	for {
-		list, err := s.List(t.Context(), me, abi.KVRequest{Prefix: "a", After: after, Limit: 2})
+		list, _, err := s.List(t.Context(), me, abi.KVRequest{Prefix: "a", After: after, Limit: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,16 +234,16 @@ func FuzzKeys(f *testing.F) {
 	f.Add("a%_'\"\x00", "a%", "", []byte{0})
 	s := open(f)
 	f.Fuzz(func(t *testing.T, key, prefix, after string, value []byte) {
-		_, err := s.Set(t.Context(), me, abi.GiB, 1<<30, abi.KVRequest{Key: key}, value)
+		_, err := s.Set(t.Context(), me, abi.GiB, 1<<30, abi.KVRequest{Key: key}, value, label.Trusted())
 		if c := code(err); c != "" && c != abi.CodeInvalid && c != abi.CodeTooLarge {
 			t.Fatal(err)
 		}
 		if err == nil {
-			if got, _, err := s.Get(t.Context(), me, abi.KVRequest{Key: key}); err != nil || string(got) != string(value) {
+			if got, _, _, err := s.Get(t.Context(), me, abi.KVRequest{Key: key}); err != nil || string(got) != string(value) {
 				t.Fatalf("%q: %v", got, err)
 			}
 		}
-		list, err := s.List(t.Context(), me, abi.KVRequest{Prefix: prefix, After: after, Limit: 5})
+		list, _, err := s.List(t.Context(), me, abi.KVRequest{Prefix: prefix, After: after, Limit: 5})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -252,4 +253,66 @@ func FuzzKeys(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A value keeps the label of its writer; what replaces it is no better, since the name
+// of the key stays; what was deleted shows in lists and in what is not there.
+func TestLabelsAreKept(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "kv.db")
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tainted := label.Label{Readers: label.Public()}
+	private := label.Label{Integrity: label.Owner, Readers: label.ReadBy("host:a.example")}
+	set := func(key string, l label.Label) {
+		t.Helper()
+		if _, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: key}, []byte("v"), l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get := func(key string) label.Label {
+		_, _, l, _ := s.Get(t.Context(), me, abi.KVRequest{Key: key})
+		return l
+	}
+	list := func(prefix string) label.Label {
+		_, l, err := s.List(t.Context(), me, abi.KVRequest{Prefix: prefix})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	check := func(what string, got, want label.Label) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %v, want %v", what, got, want)
+		}
+	}
+	check("an empty scope", list(""), label.Trusted())
+	check("no such key", get("nothing"), label.Trusted())
+	set("own", private)
+	set("page", tainted)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(t.Context(), path); err != nil { // restart
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	check("own value", get("own"), private)
+	check("value of a page", get("page"), tainted)
+	check("list of both", list(""), private.Join(tainted))
+	check("list of one", list("own"), private)
+	set("page", label.Trusted())
+	check("replaced", get("page"), tainted)
+	if err := s.Delete(t.Context(), me, abi.KVRequest{Key: "own"}, tainted); err != nil {
+		t.Fatal(err)
+	}
+	check("what is not there any more", get("own"), tainted)
+	check("a list that lacks something", list("nothing"), tainted)
+	if _, err := s.db.Write.ExecContext(t.Context(), `UPDATE kv SET label = '{"integrity":"root"}'`); err != nil {
+		t.Fatal(err)
+	}
+	check("a damaged label", get("page"), label.Label{})
 }

@@ -99,11 +99,11 @@ func changed(change func(c *abi.Compiled)) func(s *supply) (bool, error) {
 			return true, nil
 		}
 		call := policy.Call{Agent: "home", Session: "s", ID: "c", Requester: "owner", Tool: ref, Digest: pinned, Args: json.RawMessage(`{"q":"x"}`)}
-		if d := registry.Decide(call); d.Verdict() != policy.VerdictAllow {
+		if d := registry.Decide(call, policy.State{}); d.Verdict() != policy.VerdictAllow {
 			return false, fmt.Errorf("the unchanged skill is refused: %s", d.Why())
 		}
 		call.Digest = now.Digest
-		if registry.Decide(call).Verdict() != policy.VerdictDeny {
+		if registry.Decide(call, policy.State{}).Verdict() != policy.VerdictDeny {
 			return false, nil
 		}
 		// A grant that pins the old version holds for the old version alone.

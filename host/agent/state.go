@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/internal/label"
+)
+
+// Sessions keeps what the sessions of one agent have seen, so that neither a restart
+// nor the loss of a transcript makes a session trusted again.
+type Sessions interface {
+	// Load returns what a session has seen; one that is not known begins with start.
+	Load(ctx context.Context, id abi.SessionID, start policy.State) (policy.State, error)
+	// Heard and Read add to that, in order.
+	Heard(ctx context.Context, id abi.SessionID, l label.Label, words string) error
+	Read(ctx context.Context, id abi.SessionID, src policy.Source) error
+}
+
+// quotes is the source of what somebody quotes in a message.
+var quotes = abi.ToolRef{Skill: "message", Tool: "quote"}
+
+// hear adds the message to what the session has seen. Quoted lines, which begin with
+// ">", are not the sender's own words: a stranger may have written them.
+func (t *turn) hear(ctx context.Context) error {
+	if t.s.state == nil {
+		state := t.a.opts.Start
+		if t.a.opts.Sessions != nil {
+			var err error
+			if state, err = t.a.opts.Sessions.Load(ctx, t.in.Session, state); err != nil {
+				return fmt.Errorf("%w: %w", ErrState, err)
+			}
+		}
+		t.s.state = &state
+	}
+	var words, quoted []string
+	for line := range strings.Lines(t.in.Text) {
+		if strings.HasPrefix(strings.TrimSpace(line), ">") {
+			quoted = append(quoted, line)
+		} else {
+			words = append(words, line)
+		}
+	}
+	// What is kept of a message holds no known secret.
+	redact := t.door().cfg.Guard.Redact
+	own := redact(strings.Join(words, ""))
+	if t.a.opts.Sessions != nil {
+		if err := t.a.opts.Sessions.Heard(ctx, t.in.Session, t.in.Label, own); err != nil {
+			return t.lost(err)
+		}
+	}
+	*t.s.state = t.s.state.Hear(t.in.Label, own)
+	if len(quoted) == 0 {
+		return nil
+	}
+	return t.saw(ctx, policy.Source{Tool: quotes, Label: label.Label{Readers: t.in.Label.Readers}, Text: redact(strings.Join(quoted, ""))})
+}
+
+// saw adds a result to what the session has seen.
+func (t *turn) saw(ctx context.Context, src policy.Source) error {
+	if t.a.opts.Sessions != nil {
+		if err := t.a.opts.Sessions.Read(context.WithoutCancel(ctx), t.in.Session, src); err != nil {
+			return t.lost(err)
+		}
+	}
+	*t.s.state = t.s.state.Read(src)
+	return nil
+}
+
+// lost forgets a state that differs from the one that is kept.
+func (t *turn) lost(err error) error {
+	t.s.state = nil
+	return fmt.Errorf("%w: %w", ErrState, err)
+}
+
+// sourceOf is what the model learns from a call that ran.
+func sourceOf(r CallReport) policy.Source {
+	ref, err := abi.ParseToolRef(r.Tool)
+	if err != nil {
+		ref = abi.ToolRef{} // no tool of that name exists, so this cannot be
+	}
+	text := r.Text
+	if text == "" {
+		text = r.Why
+	}
+	return policy.Source{Tool: ref, Effect: r.Effect, Label: r.Label, Text: text}
+}
+
+// hold keeps the result of a call in the host; what is left of it in r says nothing
+// but a handle, a type and a rough length.
+func (t *turn) hold(r *CallReport) {
+	src := sourceOf(*r)
+	handle := t.s.held.put(Held{Text: src.Text, Tool: src.Tool, Label: src.Label})
+	r.Text, r.Structured, r.Denials, r.Truncated = receipt(handle, src.Text), nil, nil, false
+	if r.Outcome != OutcomeOK {
+		r.Why = "the result is behind the handle"
+	}
+	r.Label = label.Trusted()
+}
