@@ -195,9 +195,9 @@ func TestEgressBudgetStopsRequests(t *testing.T) {
 	if _, err := f.state.SetPrivateOrigin(abi.Origin(url), true); err != nil {
 		t.Fatal(err)
 	}
-	sent := 0
-	for range 50 {
-		c := f.ask("textstat.fetch_and_analyse", fmt.Sprintf(`{"url":%q}`, url+"/"+strings.Repeat("secret", 4)))
+	sent, target := 0, url+"/"+strings.Repeat("secret", 4)
+	for i := range 50 {
+		c := f.said(fmt.Sprint("s", i), "read "+target, "textstat.fetch_and_analyse", fmt.Sprintf(`{"url":%q}`, target))
 		if c.Outcome == agent.OutcomeOK {
 			sent++
 			continue
@@ -246,7 +246,9 @@ func TestAsksBudgetSparesThePerson(t *testing.T) {
 	c := f.ask("calc.evaluate", `{"expression":"6*8"}`)
 	tells(t, "asks", c.Rule, c.Denials[0].Message, c.Denials[0].Hint)
 	var p *abi.Problem
-	if _, err := f.services("main").Ask.Ask(t.Context(), abi.Caller{Agent: "main", Session: "s", Skill: "calc", Tool: "evaluate"}, abi.AskRequest{Question: "which?"}); !errors.As(err, &p) || p.Code != abi.CodeQuota || p.Rule != "budget/asks" {
+	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := f.services("main").Ask.Ask(ctx, abi.Caller{Agent: "main", Session: "s", Skill: "calc", Tool: "evaluate"}, abi.AskRequest{Question: "which?"}); !errors.As(err, &p) || p.Code != abi.CodeQuota || p.Rule != "budget/asks" {
 		t.Errorf("a skill's question beyond the budget: %v", err)
 	}
 	if l := f.spent("main", "asks"); l.Spent != 2 || l.Reserved != 0 {

@@ -21,6 +21,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/agent/scripted"
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/host/memory"
 	"github.com/glovebox-dev/glovebox/host/provenance"
 	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/internal/guard"
@@ -51,6 +52,7 @@ type Config struct {
 
 	model func(config.Agent) (agent.Model, error) // of a test; nil = newModel
 	now   func() time.Time                        // of a test, for budgets; nil = time.Now
+	rows  openMemory                              // of a test; nil = memory.Open
 }
 
 // ErrNoSkill is returned for a name that no installed skill has.
@@ -102,6 +104,9 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	if cfg.now == nil {
 		cfg.now = time.Now
 	}
+	if cfg.rows == nil {
+		cfg.rows = memory.Open
+	}
 	secrets := &knownSecrets{}
 	h.log = slog.New(redact.Handler(cfg.Log, secrets.matcher))
 	if h.release, err = cfg.State.Lock(); err != nil {
@@ -136,7 +141,7 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h.memories, err = openMemories(ctx, cfg.State, cfg.Settings.Agents, h.guard, h.ledger, h.log)
+	h.memories, err = openMemories(ctx, cfg.rows, cfg.State, cfg.Settings.Agents, h.guard, h.ledger, h.log)
 	if err != nil {
 		return nil, err
 	}

@@ -27,16 +27,19 @@ type memories struct {
 	log     *slog.Logger
 }
 
+// openMemory opens one database; memory.Open is one.
+type openMemory func(ctx context.Context, path string, guard memory.Guard, now func() time.Time) (*memory.Store, error)
+
 // openMemories opens the memory of every agent. A build without full-text search has
 // none, and says so; any other failure is an error.
-func openMemories(ctx context.Context, state *config.State, agents []config.Agent, guard memory.Guard, record agent.Recorder, log *slog.Logger) (*memories, error) {
+func openMemories(ctx context.Context, open openMemory, state *config.State, agents []config.Agent, guard memory.Guard, record agent.Recorder, log *slog.Logger) (*memories, error) {
 	m := &memories{stores: map[abi.AgentID]*memory.Store{}, agents: agents, record: record, log: log}
 	for _, a := range agents {
 		dir, err := state.AgentDir(a.Name)
 		if err != nil {
 			return nil, errors.Join(err, m.Close())
 		}
-		store, err := memory.Open(ctx, filepath.Join(dir, "memory.db"), guard, time.Now)
+		store, err := open(ctx, filepath.Join(dir, "memory.db"), guard, time.Now)
 		if errors.Is(err, memory.ErrNoSearch) {
 			m.missing = memory.ErrNoSearch
 			break
@@ -119,7 +122,7 @@ func (h *Host) Memory(ctx context.Context, name string, row int64) (admin.Memory
 
 // Forget implements admin.Archive.
 func (h *Host) Forget(ctx context.Context, name string, row int64) error {
-	return h.changeRow(ctx, name, row, "memory.forgotten", func(id abi.AgentID, s *memory.Store, _ memory.Row) error {
+	return h.changeRow(ctx, name, row, "memory.forgotten", func(id abi.AgentID, s *memory.Store) error {
 		return s.Delete(ctx, id, memory.ID(row))
 	})
 }
@@ -130,14 +133,14 @@ func (h *Host) Promote(ctx context.Context, name string, row int64, shown string
 	if err != nil {
 		return admin.NewError(http.StatusBadRequest, "digest: "+err.Error(), "memory/digest", "it is part of what \"glovebox memory show ID --json\" prints")
 	}
-	return h.changeRow(ctx, name, row, "memory.promoted", func(id abi.AgentID, s *memory.Store, _ memory.Row) error {
+	return h.changeRow(ctx, name, row, "memory.promoted", func(id abi.AgentID, s *memory.Store) error {
 		return s.Promote(ctx, id, memory.ID(row), digest)
 	})
 }
 
 // changeRow does what the operator wants with one row. It is on record before it
 // happens, with how the row was; if that cannot be recorded, nothing happens.
-func (h *Host) changeRow(ctx context.Context, name string, row int64, event audit.Event, do func(abi.AgentID, *memory.Store, memory.Row) error) error {
+func (h *Host) changeRow(ctx context.Context, name string, row int64, event audit.Event, do func(abi.AgentID, *memory.Store) error) error {
 	id, store, err := h.memories.of(name)
 	if err != nil {
 		return err
@@ -146,18 +149,18 @@ func (h *Host) changeRow(ctx context.Context, name string, row int64, event audi
 	if err != nil {
 		return memoryProblem(err)
 	}
-	e := audit.Entry{Event: event, Actor: string(principalApprover), Agent: id, Verdict: "allow", Durable: true, Detail: map[string]string{
+	e := audit.Entry{Event: event + ".intent", Actor: string(principalApprover), Agent: id, Verdict: "allow", Durable: true, Detail: map[string]string{
 		"row": strconv.FormatInt(row, 10), "label": r.Label.String(), "kind": string(r.Kind), "origin": r.Origin, "digest": string(r.Digest()),
 	}}
 	if _, err := h.ledger.Append(ctx, e); err != nil {
 		return fmt.Errorf("record the change: %w", err)
 	}
-	if err := do(id, store, r); err != nil {
-		e.Event, e.Outcome, e.Verdict = event+".failed", "error", "deny"
-		observer{h.ledger, h.log}.append(ctx, e)
-		return memoryProblem(err)
+	err = do(id, store)
+	if e.Event, e.Outcome = event, "ok"; err != nil {
+		e.Outcome = "error"
 	}
-	return nil
+	observer{h.ledger, h.log}.append(ctx, e)
+	return memoryProblem(err)
 }
 
 func memoryProblem(err error) error {

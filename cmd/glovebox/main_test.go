@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/host/memory"
 	"github.com/glovebox-dev/glovebox/host/wasm/compile"
 	"github.com/glovebox-dev/glovebox/internal/testenv"
 	"github.com/glovebox-dev/glovebox/sandbox"
@@ -89,8 +90,23 @@ func stories(t *testing.T, dir string) {
 			}
 			return nil
 		},
+		Condition: func(what string) (bool, error) {
+			if what != "fts5" {
+				return false, fmt.Errorf("condition %q is not known", what)
+			}
+			return fullText(t) == nil, nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "flip": flip, "until": until, "terminate": terminate},
 	})
+}
+
+// fullText tells whether this build has the full-text search that memory needs.
+func fullText(t *testing.T) error {
+	s, err := memory.Open(t.Context(), filepath.Join(t.TempDir(), "probe.db"), nil, time.Now)
+	if err != nil {
+		return err
+	}
+	return s.Close()
 }
 
 // ready waits until the daemon of the script has published its address.

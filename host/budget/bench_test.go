@@ -9,7 +9,8 @@ import (
 
 // BenchmarkCall is what a budget adds to one call: a reservation and its end.
 func BenchmarkCall(b *testing.B) {
-	ctx := context.Background()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	l, err := Open(ctx, filepath.Join(b.TempDir(), "b.db"), time.Now)
 	if err != nil {
 		b.Fatal(err)

@@ -116,6 +116,10 @@ func (l *Ledger) Reserve(ctx context.Context, agent abi.AgentID, worst Amounts) 
 	if err := worst.Check(); err != nil {
 		return nil, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ctx = context.WithoutCancel(ctx) // short, and a goroutine per statement would watch it
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	chain, now := l.chain(agent), l.now()
