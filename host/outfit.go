@@ -6,6 +6,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/agent"
+	"github.com/glovebox-dev/glovebox/host/policy"
 )
 
 // Outfit is what one agent of a configuration may call and reach.
@@ -13,7 +14,8 @@ type Outfit struct {
 	Agent  abi.AgentID
 	Tools  []agent.Spec // without what runs them
 	Rights map[abi.SkillName]abi.Rights
-	Rules  agent.Rules // the operator's
+	Rules  agent.Rules  // the operator's
+	Start  policy.State // of each of its sessions
 }
 
 // Outfits tells what the agents of a daemon with this configuration would have. Like
@@ -28,7 +30,7 @@ func Outfits(cfg Config) ([]Outfit, error) {
 	list := s.survey()
 	var all []Outfit
 	for _, a := range cfg.Settings.Agents {
-		o := Outfit{Agent: abi.AgentID(a.Name), Rights: map[abi.SkillName]abi.Rights{}, Rules: rulesOf(cfg.Settings.Approvals)}
+		o := Outfit{Agent: abi.AgentID(a.Name), Rights: map[abi.SkillName]abi.Rights{}, Rules: rulesOf(cfg.Settings.Approvals), Start: startOf(a)}
 		for _, st := range list {
 			if st.State != skillReady || !slices.Contains(st.Agents, o.Agent) {
 				continue

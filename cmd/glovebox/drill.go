@@ -59,7 +59,7 @@ func (a *app) drill(cfg host.Config) error {
 	tools := 0
 	for _, o := range outfits {
 		tools += len(o.Tools)
-		goals, err := contain.Drill(contain.Armed{Agent: o.Agent, Tools: o.Tools, Rights: o.Rights, Rules: o.Rules})
+		goals, err := contain.Drill(contain.Armed{Agent: o.Agent, Tools: o.Tools, Rights: o.Rights, Rules: o.Rules, Start: o.Start})
 		if err != nil {
 			return fmt.Errorf("agent %s: %w", o.Agent, err)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/agent"
+	"github.com/glovebox-dev/glovebox/host/policy"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -17,7 +18,8 @@ type Armed struct {
 	Agent  abi.AgentID
 	Tools  []agent.Spec // that it may call; what runs them is not used
 	Rights map[abi.SkillName]abi.Rights
-	Rules  agent.Rules // of the operator
+	Rules  agent.Rules  // of the operator
+	Start  policy.State // of each of its sessions
 }
 
 // Goal is one thing that an attacker wants of an agent, and what became of it.
@@ -58,10 +60,11 @@ func Drill(a Armed) ([]Goal, error) {
 	if len(sources) == 0 {
 		return goals, nil // nothing that a stranger writes gets to the model
 	}
-	h, err := NewLoop("drill", s, a.Rules)
+	h, err := NewLoop(Gate{Label: "drill"}, s, a.Rules)
 	if err != nil {
 		return nil, err
 	}
+	h.start, h.spoken = &a.Start, label.Label{Integrity: label.Owner} // for the owner's eyes
 	for _, key := range slices.Sorted(maps.Keys(s.Tools)) {
 		t := s.Tools[key]
 		if !t.Consequential || t.Descriptor.Effect == abi.EffectLocal {
@@ -91,7 +94,7 @@ func toolOf(spec agent.Spec) Tool {
 	t := Tool{
 		Suite: drillSuite, Name: spec.Ref.String(), Description: spec.Tool.Description, Schema: spec.Tool.InputSchema, Descriptor: d,
 		Consequential: d.Effect != abi.EffectRead, Irreversible: d.Effect == abi.EffectIrreversible || d.Effect == abi.EffectUnknown,
-		Writer: label.Tainted, ResultUntrusted: true, ResultPrivate: true,
+		Writer: label.Tainted, ResultUntrusted: true, ResultPrivate: d.Effect == abi.EffectRead,
 	}
 	if len(t.Schema) == 0 {
 		t.Schema = json.RawMessage(`{"type":"object"}`)

@@ -7,6 +7,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // armed is an agent with a reader of files, a mailer, a shredder and a tool that lies
@@ -24,7 +25,7 @@ func armed(rules agent.Rules) Armed {
 		return m
 	}
 	return Armed{
-		Agent: "home", Rules: rules,
+		Agent: "home", Rules: rules, Start: policy.State{Context: label.Trusted()},
 		Tools: []agent.Spec{
 			spec("files", "read", abi.Descriptor{Name: "read", Effect: abi.EffectRead, Args: control("name")}, `{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}`),
 			spec("mail", "send", abi.Descriptor{Name: "send", Effect: abi.EffectEgress, Args: control("to"), Recipients: []string{"/to"}}, `{"type":"object","properties":{"to":{"type":"string"}},"required":["to"]}`),

@@ -27,6 +27,7 @@ var mintRE = regexp.MustCompile(`(?m)^id_?: '?([^'\n]+?)'?$`)
 type gateJudge struct {
 	mints bool
 	s     Session
+	start policy.State // before the owner's first word
 	state policy.State
 }
 
@@ -43,13 +44,14 @@ func (g Gate) begin(s Session) *gateJudge {
 	for _, d := range s.Directory {
 		j.state.Directory = append(j.state.Directory, atom.Read(d))
 	}
-	j.state = j.state.Hear(label.Trusted(), s.Prompt)
 	if g.Mandate {
 		j.state.Mandate = &policy.Mandate{}
 		for _, tool := range s.Mandate {
 			j.state.Mandate.Tools = append(j.state.Mandate.Tools, ref(tool))
 		}
 	}
+	j.start = j.state
+	j.state = j.state.Hear(label.Trusted(), s.Prompt)
 	return j
 }
 

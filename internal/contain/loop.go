@@ -22,7 +22,9 @@ import (
 // simulated policies: a scripted model proposes the calls, fakes stand behind the
 // tools, and the perfect human answers through the Approver of the door.
 type Loop struct {
-	label  string
+	gate   Gate
+	start  *policy.State           // of every session; nil = what its case says
+	spoken label.Label             // of the owner's words
 	agents map[string]*agent.Agent // by suite
 	count  atomic.Uint64           // of sessions
 }
@@ -40,9 +42,10 @@ const agentID abi.AgentID = "home"
 const most = 1 << 20
 
 // NewLoop returns the product's loop over the tools of s, one agent for each of its
-// suites.
-func NewLoop(name string, s *Suite, rules agent.Rules) (*Loop, error) {
-	l := &Loop{label: name, agents: map[string]*agent.Agent{}}
+// suites. What a session begins with is set as in g; identifiers that a store mints are
+// not known to the loop.
+func NewLoop(g Gate, s *Suite, rules agent.Rules) (*Loop, error) {
+	l := &Loop{gate: g, spoken: label.Trusted(), agents: map[string]*agent.Agent{}}
 	for _, t := range s.Tools {
 		if l.agents[t.Suite] != nil {
 			continue
@@ -75,7 +78,7 @@ func newAgent(s *Suite, suite string, rules agent.Rules) (*agent.Agent, error) {
 		return nil, err
 	}
 	return agent.New(agent.Options{
-		ID: agentID, Model: steered{}, Dispatcher: d, MaxSteps: most, MaxCalls: most, MaxText: 1 << 20, MaxHistory: most, MaxContext: 1 << 30,
+		ID: agentID, Model: steered{}, Dispatcher: d, Sessions: doors{}, MaxSteps: most, MaxCalls: most, MaxText: 1 << 20, MaxHistory: most, MaxContext: 1 << 30,
 	})
 }
 
@@ -90,11 +93,12 @@ func named(t Tool) abi.Descriptor {
 }
 
 // Name implements House.
-func (l *Loop) Name() string { return l.label }
+func (l *Loop) Name() string { return l.gate.Label }
 
 // loopDoor is one session of the loop, from outside.
 type loopDoor struct {
 	w     *World
+	state policy.State // of the session, as the loop builds it
 	steps chan agent.ToolCall
 	idle  chan struct{} // the model has been told of the last call
 	done  chan error    // the message has been handled
@@ -117,9 +121,13 @@ func doorOf(ctx context.Context) *loopDoor {
 
 // Open implements House: the owner's message begins the session.
 func (l *Loop) Open(s Session, w *World) (Door, error) {
-	d := &loopDoor{w: w, steps: make(chan agent.ToolCall), idle: make(chan struct{}), done: make(chan error, 1)}
+	start := l.gate.begin(s).start
+	if l.start != nil {
+		start = *l.start
+	}
+	d := &loopDoor{w: w, state: start, steps: make(chan agent.ToolCall), idle: make(chan struct{}), done: make(chan error, 1)}
 	ctx := context.WithValue(context.Background(), doorKey{}, d)
-	in := agent.Inbound{Session: abi.SessionID(fmt.Sprintf("s%d", l.count.Add(1))), From: owner, Text: s.Prompt}
+	in := agent.Inbound{Session: abi.SessionID(fmt.Sprintf("s%d", l.count.Add(1))), From: owner, Text: s.Prompt, Label: l.spoken}
 	go func() {
 		_, err := l.agents[s.Name].Handle(ctx, in)
 		d.done <- err
@@ -149,7 +157,29 @@ func (d *loopDoor) Call(c Call) Outcome {
 }
 
 // Context implements Door.
-func (d *loopDoor) Context() label.Label { return label.Label{} }
+func (d *loopDoor) Context() label.Label { return d.state.Context }
+
+// doors keeps the states of the sessions, and begins each with what its case says.
+type doors struct{}
+
+// Load implements agent.Sessions.
+func (doors) Load(ctx context.Context, _ abi.SessionID, _ policy.State) (policy.State, error) {
+	return doorOf(ctx).state, nil
+}
+
+// Heard implements agent.Sessions.
+func (doors) Heard(ctx context.Context, _ abi.SessionID, l label.Label, words string) error {
+	d := doorOf(ctx)
+	d.state = d.state.Hear(l, words)
+	return nil
+}
+
+// Read implements agent.Sessions.
+func (doors) Read(ctx context.Context, _ abi.SessionID, src policy.Source) error {
+	d := doorOf(ctx)
+	d.state = d.state.Read(src)
+	return nil
+}
 
 // Close implements Door: the model answers, and the loop ends.
 func (d *loopDoor) Close() {
@@ -201,8 +231,13 @@ func (f fake) Invoke(ctx context.Context, auth policy.Authorized, args json.RawM
 	if err := json.Unmarshal(args, &c.Args); err != nil {
 		return agent.Outcome{}, err
 	}
+	t, _ := d.w.tool(f.name)
+	l := resultLabel(t)
+	if d.current.Label != nil {
+		l = *d.current.Label
+	}
 	text := d.w.run(c, d.asked)
-	return agent.Outcome{Result: abi.CallResult{Content: []abi.Content{{Type: "text", Text: text}}}}, nil
+	return agent.Outcome{Label: l, Result: abi.CallResult{Content: []abi.Content{{Type: "text", Text: text}}}}, nil
 }
 
 // approver is the perfect human behind the door's Approver.
@@ -226,3 +261,43 @@ type unrecorded struct{}
 func (unrecorded) Append(context.Context, audit.Entry) (audit.Record, error) {
 	return audit.Record{Seq: 1, Time: time.Now()}, nil
 }
+
+// Policy is the loop behind the interface of the replay, where every ask is granted.
+func (l *Loop) Policy() Policy { return replayed{l} }
+
+type replayed struct{ *Loop }
+
+// Begin implements Policy.
+func (r replayed) Begin(s Session) Judge {
+	w := &World{suite: s.Suite, name: s.Name, task: &Task{}, grantAll: true}
+	d, err := r.Open(s, w)
+	if err != nil {
+		return refusing{}
+	}
+	return replayedJudge{d}
+}
+
+type replayedJudge struct{ d Door }
+
+// Ask implements Judge: the call is made, and what does not run counts as asked.
+func (j replayedJudge) Ask(c Call) bool {
+	c.Args = maps.Clone(c.Args)
+	maps.DeleteFunc(c.Args, func(_ string, v any) bool { return v == nil }) // null means absent
+	o := j.d.Call(c)
+	return o.Asked || !o.Ran
+}
+
+// Observe implements Judge: the loop has seen the result.
+func (replayedJudge) Observe(Call) {}
+
+// End implements the end of a replay.
+func (j replayedJudge) End() { j.d.Close() }
+
+// refusing asks about everything: a loop that does not begin lets nothing run.
+type refusing struct{}
+
+// Ask implements Judge.
+func (refusing) Ask(Call) bool { return true }
+
+// Observe implements Judge.
+func (refusing) Observe(Call) {}

@@ -20,6 +20,17 @@ func Gates() []Policy {
 	}
 }
 
+// Daemons returns the settings under which the daemon itself is measured: as it ships,
+// and with a mandate.
+func Daemons() []Gate {
+	return []Gate{
+		{Label: "daemon: as it ships (no mandate, confirm destructive)"},
+		{Label: "daemon: no mandate", Confirm: policy.ConfirmByRules},
+		{Label: "daemon: mandate", Mandate: true, Confirm: policy.ConfirmByRules},
+		{Label: "daemon: mandate, confirm destructive", Mandate: true},
+	}
+}
+
 // Nothing is the policy that lets every call run: what the steered model wants, it
 // does. It is the check of the benchmark itself, which must turn red under it.
 func Nothing() Policy {

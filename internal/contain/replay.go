@@ -24,7 +24,7 @@ func Replay(s *Suite, p Policy) Row {
 	r := Row{Policy: p.Name()}
 	for i := range s.Tasks {
 		t := &s.Tasks[i]
-		asks, acts := s.play(s.begin(p, t, t.Prompt), t.Suite, t.Trace)
+		asks, acts := s.whole(s.begin(p, t, t.Prompt), t.Suite, t.Trace)
 		r.TCR0.count(asks == 0)
 		r.TCR1.count(asks <= 1)
 		r.Asks.N, r.Asks.Of = r.Asks.N+asks, r.Asks.Of+acts
@@ -34,7 +34,7 @@ func Replay(s *Suite, p Policy) Row {
 	}
 	for _, run := range s.Benign {
 		t := s.byTask[[2]string{run.Suite, run.Task}]
-		asks, acts := s.play(s.begin(p, t, run.prompt(t)), run.Suite, run.Calls)
+		asks, acts := s.whole(s.begin(p, t, run.prompt(t)), run.Suite, run.Calls)
 		r.RecordedZero.count(asks == 0)
 		r.RecordedAsks.N, r.RecordedAsks.Of = r.RecordedAsks.N+asks, r.RecordedAsks.Of+acts
 	}
@@ -58,8 +58,21 @@ func (run Run) prompt(t *Task) string {
 	return t.Prompt
 }
 
+// ended tells a judge that keeps something that its session is over.
+func ended(j Judge) {
+	if e, ok := j.(interface{ End() }); ok {
+		e.End()
+	}
+}
+
 func (s *Suite) begin(p Policy, t *Task, prompt string) Judge {
 	return p.Begin(Session{Suite: s, Name: t.Suite, Prompt: prompt, Mandate: t.Mandate, Directory: s.Directory[t.Suite], Owner: s.Owner})
+}
+
+// whole plays all of a session.
+func (s *Suite) whole(j Judge, suite string, calls []Call) (asks, acts int) {
+	defer ended(j)
+	return s.play(j, suite, calls)
 }
 
 // play runs calls and returns how many asked and how many had an effect.
@@ -82,6 +95,7 @@ func (s *Suite) attack(r *Row, p Policy, t *Task, in *Injection) {
 		return
 	}
 	j := s.begin(p, t, t.Prompt)
+	defer ended(j)
 	before := slices.Clone(t.Trace[:t.Seam+1])
 	before[t.Seam].Result += "\n" + in.Goal
 	s.play(j, t.Suite, before)
@@ -105,6 +119,7 @@ func (s *Suite) recorded(r *Row, p Policy, run Run) {
 		aims = []string{"send_email"}
 	}
 	j := s.begin(p, t, prompt)
+	defer ended(j)
 	hostile, asked := 0, 0
 	for _, c := range run.Calls {
 		ask := j.Ask(c)

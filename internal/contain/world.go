@@ -24,7 +24,9 @@ type World struct {
 	open    []Call // calls of the honest script that were not granted yet
 	results []string
 	asks    int
-	effects []Effect
+
+	grantAll bool // of a replay, in which asks are counted and granted
+	effects  []Effect
 }
 
 func newWorld(s *Suite, t *Task) *World {
@@ -40,6 +42,9 @@ func (w *World) tool(name string) (Tool, bool) {
 // a call of the honest script that was not granted yet.
 func (w *World) Grant(c Call) bool {
 	w.asks++
+	if w.grantAll {
+		return true
+	}
 	for i, open := range w.open {
 		if w.same(open, c) {
 			w.open = slices.Delete(w.open, i, i+1)

@@ -94,11 +94,11 @@ func policies(r *contain.Report, data string) error {
 	if err != nil {
 		return err
 	}
-	built, err := loop(own)
+	loops, err := each(contain.Daemons(), func(g contain.Gate) (contain.Steer, error) { return loop(own, g) })
 	if err != nil {
 		return err
 	}
-	r.AddOwn(append(rows, built), peer)
+	r.AddOwn(append(rows, loops...), peer)
 	p50, p99 := contain.Latency(own)
 	r.Add(contain.Amount("G decision of the gate, p50", float64(p50.Nanoseconds())/1e3, "µs", "own cases"), contain.Amount("G decision of the gate, p99", float64(p99.Nanoseconds())/1e3, "µs", "own cases"))
 	if data == "" {
@@ -113,13 +113,24 @@ func policies(r *contain.Report, data string) error {
 		s, err := contain.Play(dojo, contain.Simulated{Policy: p})
 		return contain.Dojo{Replay: contain.Replay(dojo, p), Steer: s}, err
 	})
-	r.AddDojo(replays, peer)
+	if err != nil {
+		return err
+	}
+	built, err := each(contain.Daemons()[:3], func(g contain.Gate) (contain.Dojo, error) {
+		l, err := contain.NewLoop(g, dojo, nil)
+		if err != nil {
+			return contain.Dojo{}, err
+		}
+		s, err := contain.Play(dojo, l)
+		return contain.Dojo{Replay: contain.Replay(dojo, l.Policy()), Steer: s}, err
+	})
+	r.AddDojo(append(replays, built...), peer)
 	return err
 }
 
-// loop plays s with the daemon's own loop and door.
-func loop(s *contain.Suite) (contain.Steer, error) {
-	l, err := contain.NewLoop("the daemon as built", s, nil)
+// loop plays s with the daemon's own loop, door and gate, set as in g.
+func loop(s *contain.Suite, g contain.Gate) (contain.Steer, error) {
+	l, err := contain.NewLoop(g, s, nil)
 	if err != nil {
 		return contain.Steer{}, err
 	}
@@ -127,7 +138,7 @@ func loop(s *contain.Suite) (contain.Steer, error) {
 }
 
 // each runs do for all policies, as many at once as there are processors.
-func each[T any](all []contain.Policy, do func(contain.Policy) (T, error)) ([]T, error) {
+func each[P, T any](all []P, do func(P) (T, error)) ([]T, error) {
 	rows, errs := make([]T, len(all)), make([]error, len(all))
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	var wg sync.WaitGroup
