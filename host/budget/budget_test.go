@@ -120,6 +120,26 @@ func TestACrashSettlesInFull(t *testing.T) {
 	}
 }
 
+func TestOldWindowsAreForgotten(t *testing.T) {
+	t.Parallel()
+	ctx, c, path := context.Background(), noon(), filepath.Join(t.TempDir(), "b.db")
+	l := open(t, path, c)
+	r, err := l.Reserve(ctx, "a", Amounts{Calls: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Settle(ctx, Amounts{Calls: 3}); err != nil {
+		t.Fatal(err)
+	}
+	for _, later := range []struct{ days, rows int }{{89, 2}, {2, 0}} { // 89 days, then 91
+		c.add(time.Duration(later.days) * 24 * time.Hour)
+		var n int
+		if err := open(t, path, c).db.Read.QueryRowContext(ctx, `SELECT count(*) FROM usage`).Scan(&n); err != nil || n != later.rows {
+			t.Errorf("%d days later: %d rows, want %d, %v", later.days, n, later.rows, err)
+		}
+	}
+}
+
 func TestBadAmounts(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

@@ -27,6 +27,9 @@ CREATE TABLE reservation (
 ) STRICT, WITHOUT ROWID;
 `}
 
+// keepTime is how long the usage of windows that have ended is kept.
+const keepTime = 90 * 24 * time.Hour
+
 // Ledger keeps usage in a database of its own.
 type Ledger struct {
 	db  *sqlitex.DB
@@ -52,6 +55,9 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Ledger, erro
 	l := &Ledger{db: db, now: now, limits: map[abi.AgentID][]Limit{}, parent: map[abi.AgentID]abi.AgentID{}}
 	err = l.tx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE usage SET settled = settled + reserved, reserved = 0 WHERE reserved > 0`); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM usage WHERE start < ?`, now().Add(-keepTime).Unix()); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM reservation`)
