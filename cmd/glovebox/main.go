@@ -105,7 +105,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVar(&a.json, "json", false, "print JSON; errors are application/problem+json")
 	root.AddCommand(a.upCommand(), a.downCommand(), a.statusCommand(), a.chatCommand(),
 		a.skillCommand(), a.egressCommand(), a.approvalCommand(), a.approveCommand(), a.denyCommand(),
-		a.secretCommand(), a.budgetCommand(), a.memoryCommand(), a.auditCommand(), a.drillCommand(), a.versionCommand())
+		a.secretCommand(), a.budgetCommand(), a.memoryCommand(), a.auditCommand(), a.explainCommand(), a.drillCommand(), a.versionCommand())
 	group(root)
 	return root
 }

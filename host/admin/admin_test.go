@@ -36,6 +36,10 @@ func (f fake) Chat(_ context.Context, req ChatRequest, emit func(Event)) (ChatRe
 func (f fake) Status(context.Context) (Status, error)             { return Status{Version: "test"}, f.failWith }
 func (f fake) Skills(context.Context) ([]Skill, error)            { return nil, f.failWith }
 func (f fake) Audit(context.Context, int) ([]AuditRecord, error)  { return nil, f.failWith }
+
+func (f fake) Explain(_ context.Context, seq uint64) (Explanation, error) {
+	return Explanation{Seq: seq}, f.failWith
+}
 func (f fake) Approvals(context.Context, int) ([]Approval, error) { return nil, f.failWith }
 func (f fake) Approval(_ context.Context, id string) (Approval, error) {
 	return Approval{ID: id}, f.failWith

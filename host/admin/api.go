@@ -17,6 +17,8 @@ type Backend interface {
 	Status(ctx context.Context) (Status, error)
 	Skills(ctx context.Context) ([]Skill, error)
 	Audit(ctx context.Context, n int) ([]AuditRecord, error)
+	// Explain tells what the record seq decided about a call of a tool.
+	Explain(ctx context.Context, seq uint64) (Explanation, error)
 	// Approvals lists what waits; with past, also the last asks that were decided.
 	Approvals(ctx context.Context, past int) ([]Approval, error)
 	Approval(ctx context.Context, id string) (Approval, error)

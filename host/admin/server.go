@@ -146,6 +146,7 @@ func (s *Server) routes() *echo.Echo {
 	api.GET("/status", only(s.status, scopeOperate))
 	api.GET("/skills", only(s.skills, scopeOperate))
 	api.GET("/audit", only(s.audit, scopeOperate))
+	api.GET("/explain/:seq", only(s.explain, scopeOperate))
 	api.POST("/stop", only(s.stopDaemon, scopeOperate))
 	api.GET("/budgets", only(s.budgets, scopeOperate))
 	api.GET("/memory", only(s.memories, scopeOperate|scopeApprove))

@@ -52,6 +52,9 @@ var book = map[Rule][2]string{
 	RuleDestructive: {"the tool does what cannot be undone, so a person must approve it", "approve exactly this call when asked"},
 }
 
+// Why returns in one sentence why the rule decides; empty for a rule of others.
+func (r Rule) Why() string { return book[r][0] }
+
 // Fix returns what changes the rule's verdict about a call, for the operator.
 func (r Rule) Fix(tool abi.ToolRef, agent abi.AgentID) string {
 	return strings.NewReplacer("{skill}", string(tool.Skill), "{agent}", string(agent)).Replace(book[r][1])
