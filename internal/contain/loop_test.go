@@ -13,7 +13,9 @@ import (
 func TestDaemonIsWhatIsSimulated(t *testing.T) {
 	t.Parallel()
 	s := some(ownCases(t))
-	s.Tasks = slices.DeleteFunc(s.Tasks, func(t Task) bool { return !slices.Contains([]string{"mail-forward", "web-form-named", "team-mail-news"}, t.Name) })
+	s.Tasks = slices.DeleteFunc(s.Tasks, func(t Task) bool {
+		return !slices.Contains([]string{"mail-forward", "web-form-named", "team-mail-news"}, t.Name)
+	})
 	for _, g := range append(Daemons(), Gate{Label: "readers named", Readers: policy.ReadersNamed}) {
 		l, err := NewLoop(g, s, nil)
 		if err != nil {
