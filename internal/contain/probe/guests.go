@@ -193,11 +193,8 @@ func traversals(secret string) []string {
 			}
 		}
 	}
-	for _, p := range []string{
+	return append(all,
 		secret, "/data/link", "/data/link/", "/data/./link", "/data/folder/secret", "/data/folder/./secret", "/data/chain", "/data/root" + secret, "/data/sub/up/up/outside/secret",
 		"/data" + secret, "/proc/self/root" + secret, "/proc/self/cwd", "/dev/stdin", "/data/../data/link", "file://" + secret, "~/" + secret, "/data/sub/up/../outside/secret",
-	} {
-		all = append(all, p)
-	}
-	return all
+	)
 }
