@@ -194,7 +194,7 @@ func traversals(secret string) []string {
 		}
 	}
 	return append(all,
-		secret, "/data/link", "/data/link/", "/data/./link", "/data/folder/secret", "/data/folder/./secret", "/data/chain", "/data/root" + secret, "/data/sub/up/up/outside/secret",
-		"/data" + secret, "/proc/self/root" + secret, "/proc/self/cwd", "/dev/stdin", "/data/../data/link", "file://" + secret, "~/" + secret, "/data/sub/up/../outside/secret",
+		secret, "/data/link", "/data/link/", "/data/./link", "/data/folder/secret", "/data/folder/./secret", "/data/chain", "/data/root"+secret, "/data/sub/up/up/outside/secret",
+		"/data"+secret, "/proc/self/root"+secret, "/proc/self/cwd", "/dev/stdin", "/data/../data/link", "file://"+secret, "~/"+secret, "/data/sub/up/../outside/secret",
 	)
 }
