@@ -66,38 +66,44 @@ type charge func(ctx context.Context, actual budget.Amounts)
 // key raises it.
 func (b *budgets) reserve(ctx context.Context, id abi.AgentID, worst budget.Amounts) (charge, error) {
 	r, err := b.ledger.Reserve(ctx, id, worst)
-	var ex *budget.Exceeded
-	switch {
-	case errors.As(err, &ex):
-		return nil, &agent.Refusal{
-			Rule: "budget/" + string(ex.Resource), Why: err.Error(),
-			Fix: fmt.Sprintf("the operator can raise %s in the configuration; see \"glovebox budget %s\"", b.key(ex.Agent, ex.Resource, ex.Window), ex.Agent),
-		}
-	case err != nil:
-		b.log.Error("the budget ledger refused a reservation", "agent", id, "err", err)
-		return nil, &agent.Refusal{Rule: "budget/ledger", Why: "the budget ledger cannot be used, so nothing runs", Fix: "the daemon's log has the details"}
+	if err != nil {
+		return nil, b.refusal(id, err)
 	}
 	return func(ctx context.Context, actual budget.Amounts) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 		defer cancel()
-		if err := r.Settle(ctx, actual); err != nil { // it stays reserved: nothing is given back
-			b.log.Error("the budget ledger cannot be settled", "agent", id, "err", err)
-		}
+		b.settled(id, r.Settle(ctx, actual))
 	}, nil
 }
 
-// one reserves one of r, and spends it if what it was for happened.
-func (b *budgets) one(ctx context.Context, id abi.AgentID, r budget.Resource) (agent.Charge, error) {
-	spend, err := b.reserve(ctx, id, budget.Amounts{r: 1})
+func (b *budgets) refusal(id abi.AgentID, err error) error {
+	if ex := (*budget.Exceeded)(nil); errors.As(err, &ex) {
+		return &agent.Refusal{
+			Rule: "budget/" + string(ex.Resource), Why: err.Error(),
+			Fix: fmt.Sprintf("the operator can raise %s in the configuration; see \"glovebox budget %s\"", b.key(ex.Agent, ex.Resource, ex.Window), ex.Agent),
+		}
+	}
+	b.log.Error("the budget ledger refused a reservation", "agent", id, "err", err)
+	return &agent.Refusal{Rule: "budget/ledger", Why: "the budget ledger cannot be used, so nothing runs", Fix: "the daemon's log has the details"}
+}
+
+// settled logs a failure: what was reserved stays so, and nothing is given back.
+func (b *budgets) settled(id abi.AgentID, err error) {
 	if err != nil {
-		return nil, err
+		b.log.Error("the budget ledger cannot be settled", "agent", id, "err", err)
+	}
+}
+
+// one admits one of r, and spends it if what it was for happened.
+func (b *budgets) one(ctx context.Context, id abi.AgentID, r budget.Resource) (agent.Charge, error) {
+	end, err := b.ledger.One(ctx, id, r)
+	if err != nil {
+		return nil, b.refusal(id, err)
 	}
 	return func(ctx context.Context, happened bool) {
-		actual := budget.Amounts{}
-		if happened {
-			actual[r] = 1
-		}
-		spend(ctx, actual)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+		defer cancel()
+		b.settled(id, end(ctx, happened))
 	}, nil
 }
 

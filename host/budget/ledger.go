@@ -35,6 +35,8 @@ type Ledger struct {
 	db  *sqlitex.DB
 	now func() time.Time
 
+	prepaid prepaid // its lock is taken before mu
+
 	mu     sync.RWMutex // guards limits and parent
 	limits map[abi.AgentID][]Limit
 	parent map[abi.AgentID]abi.AgentID
@@ -52,7 +54,8 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Ledger, erro
 	if _, err := db.Write.ExecContext(ctx, `PRAGMA synchronous = NORMAL`); err != nil {
 		return nil, errors.Join(fmt.Errorf("open budget ledger: %w", err), db.Close())
 	}
-	l := &Ledger{db: db, now: now, limits: map[abi.AgentID][]Limit{}, parent: map[abi.AgentID]abi.AgentID{}}
+	l := &Ledger{db: db, now: now, limits: map[abi.AgentID][]Limit{}, parent: map[abi.AgentID]abi.AgentID{},
+		prepaid: prepaid{blocks: map[purse]*block{}}}
 	err = l.tx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE usage SET settled = settled + reserved, reserved = 0 WHERE reserved > 0`); err != nil {
 			return err
@@ -69,8 +72,10 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Ledger, erro
 	return l, nil
 }
 
-// Close closes the database.
-func (l *Ledger) Close() error { return l.db.Close() }
+// Close gives back what was prepaid and closes the database.
+func (l *Ledger) Close() error {
+	return errors.Join(l.refund(context.Background()), l.db.Close())
+}
 
 // Set gives agent its limits; the operator's word, never a tool's. parent is the
 // agent that it works for, or empty: what a child spends counts for its parents too.
@@ -267,6 +272,7 @@ func (l *Ledger) Usage(ctx context.Context, agent abi.AgentID) ([]Usage, error) 
 			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return nil, fmt.Errorf("read usage: %w", err)
 			}
+			u.Settled = max(0, u.Settled-l.unspent(agent, r, w, u.Start))
 			out = append(out, u)
 		}
 	}

@@ -10,11 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host"
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/audit"
+	"github.com/glovebox-dev/glovebox/host/budget"
 	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/host/policy"
 	"github.com/glovebox-dev/glovebox/host/wasm"
@@ -63,6 +65,23 @@ func (c *calc) call(ctx context.Context, caller abi.Caller, args json.RawMessage
 	})
 }
 
+// meter charges each call to a budget.
+type meter struct{ ledger *budget.Ledger }
+
+// Call implements agent.Meter.
+func (m meter) Call(ctx context.Context, id abi.AgentID) (agent.Charge, error) {
+	end, err := m.ledger.One(ctx, id, budget.Calls)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, happened bool) { _ = end(ctx, happened) }, nil
+}
+
+// Ask implements agent.Meter: the bench asks nobody.
+func (meter) Ask(context.Context, abi.AgentID) (agent.Charge, error) {
+	return nil, errors.New("nobody is asked")
+}
+
 // calls measures one call of the small guest against the same sum in a box.
 func calls(ctx context.Context, r *Report, _, dir string) (err error) {
 	state, err := config.OpenState(filepath.Join(dir, "calls"))
@@ -86,8 +105,16 @@ func calls(ctx context.Context, r *Report, _, dir string) (err error) {
 	}
 	c := &calc{chamber: chamber, bundle: bundle, rights: abi.Rights{Granted: true, Limits: abi.DefaultLimits()}}
 	m := bundle.Manifest
+	ledger, err := budget.Open(ctx, filepath.Join(dir, "budget.db"), time.Now)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ledger.Close()) }()
+	if err := ledger.Set("bench", "", []budget.Limit{{Resource: budget.Calls, Window: budget.Hour, Max: 20_000}}); err != nil {
+		return err
+	}
 	door, err := agent.NewDispatcher(agent.Config{
-		Recorder: log, Grants: map[abi.AgentID][]abi.ToolRef{"bench": {c.ref()}},
+		Recorder: log, Meter: meter{ledger}, Grants: map[abi.AgentID][]abi.ToolRef{"bench": {c.ref()}},
 		Tools: []agent.Spec{{Ref: c.ref(), Digest: bundle.Digest, Descriptor: m.Manifest.Tools[0], Tool: m.Tools[0], Impl: c}},
 	})
 	if err != nil {
@@ -128,7 +155,7 @@ func calls(ctx context.Context, r *Report, _, dir string) (err error) {
 		return nil
 	}
 	r.Rows = append(r.Rows,
-		Row{Name: "call/dispatcher/c", Value: all, Unit: "us", Peer: "bwrap awk", PeerIs: box, Ratio: box / all, Target: "≥ 50x", Note: "gate, both audit records, fresh instance"},
+		Row{Name: "call/dispatcher/c", Value: all, Unit: "us", Peer: "bwrap awk", PeerIs: box, Ratio: box / all, Target: "≥ 50x", Note: "gate, budget, both audit records, fresh instance"},
 		Row{Name: "call/chamber/c", Value: in, Unit: "us", Peer: "bwrap awk", PeerIs: box, Ratio: box / in, Target: "≥ 50x", Note: "fresh instance alone"})
 	return nil
 }
