@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -15,11 +17,72 @@ import (
 
 // encode returns the canonical JSON of r and its SHA-256 in hex.
 func encode(r Record) (body []byte, hash string, err error) {
-	body, err = canon.Marshal(r)
-	if err != nil {
-		return nil, "", fmt.Errorf("audit record: %w", err)
+	body, ok := appendRecord(make([]byte, 0, 512), r)
+	if !ok {
+		if body, err = canon.Marshal(r); err != nil {
+			return nil, "", fmt.Errorf("audit record: %w", err)
+		}
 	}
 	return body, hashOf(body), nil
+}
+
+// appendRecord writes what canon.Marshal writes for an ordinary record, at a tenth of
+// its cost: two records accompany each call. It reports false for a record that needs
+// the general way: broken UTF-8, a name that does not sort by bytes, a huge number.
+func appendRecord(b []byte, r Record) ([]byte, bool) {
+	const exact = 1 << 53 // RFC 8785: beyond it a number may not survive a reader
+	if r.Seq >= exact || r.Micros >= exact || r.Micros <= -exact || r.Time.Year() < 0 || r.Time.Year() > 9999 || r.Time.Location() != time.UTC {
+		return nil, false
+	}
+	b = append(b, '{')
+	text := func(name, value string) {
+		if value == "" {
+			return
+		}
+		b = append(b, '"')
+		b = append(b, name...)
+		b = append(b, `":`...)
+		b = append(canon.AppendString(b, value), ',')
+	}
+	number := func(name string, value int64) {
+		if value != 0 {
+			b = append(b, '"')
+			b = append(b, name...)
+			b = append(b, `":`...)
+			b = append(strconv.AppendInt(b, value, 10), ',')
+		}
+	}
+	text("actor", r.Actor)
+	text("agent", string(r.Agent))
+	text("approval", r.Approval)
+	number("argsLen", int64(r.ArgsLen))
+	text("argsMAC", r.ArgsMAC)
+	text("call", string(r.Call))
+	if len(r.Detail) > 0 {
+		b = append(b, `"detail":{`...)
+		for _, name := range slices.Sorted(maps.Keys(r.Detail)) {
+			if strings.IndexFunc(name, func(c rune) bool { return c >= utf8.RuneSelf }) >= 0 {
+				return nil, false // the standard sorts by UTF-16
+			}
+			b = append(canon.AppendString(b, name), ':')
+			b = append(canon.AppendString(b, r.Detail[name]), ',')
+		}
+		b[len(b)-1] = '}'
+		b = append(b, ',')
+	}
+	b = append(canon.AppendString(append(b, `"event":`...), string(r.Event)), ',')
+	number("micros", r.Micros)
+	text("outcome", r.Outcome)
+	b = append(canon.AppendString(append(b, `"prev":`...), r.Prev), ',')
+	text("rule", r.Rule)
+	b = append(strconv.AppendUint(append(b, `"seq":`...), r.Seq, 10), ',')
+	text("session", string(r.Session))
+	b = append(r.Time.AppendFormat(append(b, `"time":"`...), time.RFC3339Nano), `",`...)
+	text("tool", r.Tool)
+	text("toolDigest", string(r.ToolDigest))
+	text("verdict", r.Verdict)
+	b[len(b)-1] = '}'
+	return b, utf8.Valid(b)
 }
 
 func hashOf(body []byte) string {

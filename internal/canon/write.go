@@ -60,6 +60,10 @@ func compareUTF16(a, b string) int {
 
 const hexDigits = "0123456789abcdef"
 
+// AppendString appends s, which is valid UTF-8, as a JSON string in canonical form
+// (RFC 8785 section 3.2.2.2).
+func AppendString(b []byte, s string) []byte { return appendString(b, s) }
+
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := range len(s) { // every byte that needs an escape is ASCII
