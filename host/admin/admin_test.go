@@ -33,9 +33,9 @@ func (f fake) Chat(_ context.Context, req ChatRequest, emit func(Event)) (ChatRe
 	}
 	return ChatReply{Reply: "echo: " + req.Message, Session: req.Session, Calls: []Call{}}, f.failWith
 }
-func (f fake) Status(context.Context) (Status, error)             { return Status{Version: "test"}, f.failWith }
-func (f fake) Skills(context.Context) ([]Skill, error)            { return nil, f.failWith }
-func (f fake) Audit(context.Context, int) ([]AuditRecord, error)  { return nil, f.failWith }
+func (f fake) Status(context.Context) (Status, error)            { return Status{Version: "test"}, f.failWith }
+func (f fake) Skills(context.Context) ([]Skill, error)           { return nil, f.failWith }
+func (f fake) Audit(context.Context, int) ([]AuditRecord, error) { return nil, f.failWith }
 
 func (f fake) Explain(_ context.Context, seq uint64) (Explanation, error) {
 	return Explanation{Seq: seq}, f.failWith

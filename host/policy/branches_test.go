@@ -1,0 +1,164 @@
+package policy
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/atom"
+	"github.com/glovebox-dev/glovebox/internal/label"
+)
+
+// What a call takes along by handle counts for readers, not for the context.
+func TestCarriedContentCountsForReaders(t *testing.T) {
+	t.Parallel()
+	send := descriptors()["mail.send"]
+	args := map[string]any{"to": list("bob@corp.example"), "body": "x"}
+	s := owner("mail bob@corp.example")
+	s.Carried = []Content{{tool("mail.read"), private}}
+	if j := Judge(tool("mail.send"), "", send, args, s); j.Rule != RuleClean {
+		t.Errorf("in a clean context: %+v", j)
+	}
+	s = s.saw("web.get", public, "x")
+	if j := Judge(tool("mail.send"), "", send, args, s); j.Rule != RuleReaders || len(j.Flows) != 1 || j.Flows[0].Source != tool("mail.read") {
+		t.Errorf("in a tainted one: %+v", j)
+	}
+	s.Carried[0].Label.Readers = label.ReadBy("email:bob@corp.example")
+	if j := Judge(tool("mail.send"), "", send, args, s); j.Rule != RuleEndorsed {
+		t.Errorf("for bob's eyes: %+v", j)
+	}
+}
+
+// An argument that names a recipient is control, whatever its author says of it; a
+// fixed recipient receives whatever the arguments are.
+func TestRecipientsAreControlOrFixed(t *testing.T) {
+	t.Parallel()
+	d := sealed(abi.Descriptor{Effect: abi.EffectEgress, Args: map[string]abi.Role{"to": abi.RoleContent, "a/b": abi.RoleInert}, Recipients: []string{"/to/0", "/a~1b", "host:api.example"}})
+	if d.Role("to") != abi.RoleControl || d.Role("a/b") != abi.RoleControl {
+		t.Errorf("%+v", d.Args)
+	}
+	fixed := abi.Descriptor{Effect: abi.EffectEgress, Args: map[string]abi.Role{"q": abi.RoleContent}, Recipients: []string{"host:api.example"}}
+	s := owner("look").saw("files", private, "plans")
+	if j := Judge(tool("api"), "", fixed, map[string]any{"q": "plans"}, s); j.Rule != RuleReaders {
+		t.Errorf("private content to a fixed server: %+v", j)
+	}
+	nested := abi.Descriptor{Effect: abi.EffectEgress, Recipients: []string{"/who/a~1b"}}
+	if j := Judge(tool("x"), "", nested, map[string]any{"who": map[string]any{"a/b": "mallory@evil.example", "c": nil}}, s); j.Rule != RuleProvenance || j.Findings[0].Argument != "who" {
+		t.Errorf("nested: %+v", j)
+	}
+	hidden := abi.Descriptor{Effect: abi.EffectEgress, Args: map[string]abi.Role{"to": abi.RoleContent}, Recipients: []string{"/to"}}
+	if j := Judge(tool("x"), "", hidden, map[string]any{"to": "a\u200b"}, s); j.Verdict != VerdictDeny || j.Rule != RuleHidden {
+		t.Errorf("a recipient that cannot be read: %+v", j)
+	}
+	for _, bad := range []any{map[string]any{"k": "a\u200b"}, list("a\u200b"), json.Number("1e3")} {
+		if j := Judge(tool("x"), "", hidden, map[string]any{"id": bad}, s); j.Verdict != VerdictDeny {
+			t.Errorf("%v: %+v", bad, j)
+		}
+	}
+}
+
+// Minted identifiers and settings of readers endorse what they say and no more.
+func TestMintedAndNamedReaders(t *testing.T) {
+	t.Parallel()
+	s := owner("tidy up").Read(Source{Tool: tool("notes.add"), Effect: abi.EffectLocal, Label: public, Minted: []string{"n-4711"}})
+	if j := Judge(tool("file.delete"), "", descriptors()["file.delete"], map[string]any{"id": "n-4711"}, s); j.Rule != RuleEndorsed {
+		t.Errorf("minted: %+v", j)
+	}
+	s = owner("mail bob@corp.example").saw("files", private, "x")
+	s.Readers = ReadersNamed
+	if j := Judge(tool("mail.send"), "", descriptors()["mail.send"], map[string]any{"to": "bob@corp.example"}, s); j.Rule != RuleEndorsed {
+		t.Errorf("readers: named: %+v", j)
+	}
+}
+
+// A fetch that takes other text along is no verbatim one.
+func TestVerbatimCarriesNothingElse(t *testing.T) {
+	t.Parallel()
+	d := descriptors()["web.get"]
+	d.Args = map[string]abi.Role{"note": abi.RoleContent, "n": abi.RoleInert}
+	s := owner("go").saw("web.get", public, "https://news.example/b")
+	for name, want := range map[string]Verdict{"n": VerdictAllow, "note": VerdictAsk} {
+		if j := Judge(tool("web.get"), "", d, map[string]any{"url": "https://news.example/b", name: "x"}, s); j.Verdict != want {
+			t.Errorf("with %s: %+v", name, j)
+		}
+	}
+}
+
+// Links in any part of outbound content are seen.
+func TestLinksInNestedContent(t *testing.T) {
+	t.Parallel()
+	s := owner("mail bob@corp.example about www.ours.example.com").saw("web.get", public, "x")
+	for name, body := range map[string]any{
+		"list": list("a", "see https://evil.example/x"), "value": map[string]any{"k": "evil.com"}, "name": map[string]any{"evil.com": 1.0}, "far": strings.Repeat("a ", 1<<18) + "http://evil.example/",
+	} {
+		if j := Judge(tool("mail.send"), "", descriptors()["mail.send"], map[string]any{"to": "bob@corp.example", "body": body}, s); j.Rule != RuleLinks || len(j.Links) != 1 {
+			t.Errorf("%s: %v by %s, links %q", name, j.Verdict, j.Rule, j.Links)
+		}
+	}
+	if j := Judge(tool("mail.send"), "", descriptors()["mail.send"], map[string]any{"to": "bob@corp.example", "body": "see www.ours.example.com"}, s); j.Rule != RuleEndorsed {
+		t.Errorf("the owner's own link: %+v", j)
+	}
+}
+
+// Each rule says why, within bounds, and what the context of an authorization is.
+func TestDecisionsSayWhy(t *testing.T) {
+	t.Parallel()
+	for rule, text := range book {
+		if rule.Why() != text[0] || text[0] == "" {
+			t.Errorf("%s has no reason", rule)
+		}
+	}
+	var many Judgement
+	for range 5 {
+		many.Findings = append(many.Findings, Finding{"a", show(strings.Repeat("x", 1000)), "w"})
+	}
+	many.Flows, many.Links = []Flow{{tool("a"), "email:x"}}, []string{"evil.com"}
+	if why := many.why(); !strings.Contains(why, "and 4 more") || len(why) > 1200 {
+		t.Errorf("%d bytes: %s", len(why), why)
+	}
+	if show(3.5) != "3.5" || show(func() {}) != "?" {
+		t.Error("values are not shown")
+	}
+	s := seen
+	s.Carried = []Content{{tool("a"), private}}
+	auth, err := Allow(registry(t).Decide(call("read"), s))
+	if err != nil || auth.Context() != seen.Context.Join(private) || (Authorized{}).Context() != (label.Label{}) {
+		t.Errorf("%v, %v", auth.Context(), err)
+	}
+	for v, want := range map[Verdict]string{VerdictAsk: "ask", VerdictAllow: "allow", VerdictDeny: "deny", 77: "deny"} {
+		if b, err := v.MarshalText(); err != nil || string(b) != want {
+			t.Errorf("%d: %s", v, b)
+		}
+	}
+}
+
+// What is kept of a source has the same effect when it is read again.
+func TestKeptSourceHasTheSameEffect(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		src := Source{
+			Tool: tool("x"), Effect: rapid.SampledFrom([]abi.Effect{abi.EffectRead, abi.EffectEgress}).Draw(t, "effect"),
+			Label: rapid.SampledFrom([]label.Label{private, public, ownData}).Draw(t, "label"),
+			Text:  strings.Join(rapid.SliceOfN(rapid.OneOf(rapid.SampledFrom(vocabulary), rapid.String()), 0, 8).Draw(t, "words"), rapid.SampledFrom([]string{" ", "\n"}).Draw(t, "sep")),
+		}
+		once, twice := owner("go").Read(src), owner("go").Read(src.Kept())
+		if once.Context != twice.Context || len(once.URLs) != len(twice.URLs) || len(once.Vouched) != len(twice.Vouched) {
+			t.Fatalf("%+v\n%+v", once, twice)
+		}
+		for i := range once.URLs {
+			if once.URLs[i] != twice.URLs[i] {
+				t.Fatalf("%q became %q", once.URLs[i], twice.URLs[i])
+			}
+		}
+	})
+	long := make([]string, 2*maxTyped)
+	for i := range long {
+		long[i] = "a" + strings.Repeat("b", i%50) + string(rune('a'+i%26)) + "@x.example"
+	}
+	if n := len(typed(atom.Read(strings.Join(long, "\n")))); n > maxTyped {
+		t.Errorf("%d values are kept", n)
+	}
+}
