@@ -243,3 +243,31 @@ func TestDescriptorsAreRaisedByRule(t *testing.T) {
 		t.Error("a schema that does not fit makes an argument small")
 	}
 }
+
+// confirm and readers, from the configuration to the verdict.
+func TestConfirmAndReadersOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	with := func(keys string) (*fixture, string) {
+		f, site, _ := steeredHome(t, func(c *Config) {
+			parse(t, c, "agents: [{name: main, model: offline, skills: [\"*\"]"+keys+"}]\n")
+		})
+		return f, site
+	}
+	f, _ := with("")
+	f.runs("s", "note: old", "notes.add", `{"text":"old","title":"old"}`, "gate/local")
+	f.asks("s", "delete the note old", "notes.delete", `{"name":"old"}`, "gate/destructive")
+	f, _ = with(", confirm: rules")
+	f.runs("s", "note: old", "notes.add", `{"text":"old","title":"old"}`, "gate/local")
+	if c, card := f.say("s", "delete the note old", "notes.delete", `{"name":"old"}`); c.Rule != "gate/clean" || card != nil {
+		t.Errorf("confirm: rules: %+v", c)
+	}
+	f.asks("s", "tidy up", "notes.delete", `{"name":"invented"}`, "gate/provenance")
+	f, site := with(", readers: named")
+	tool, page := fetchOf(site + "/a")
+	f.runs("s", "read "+site+"/a", tool, page, "gate/clean")
+	f.runs("n", "note: plans", "notes.add", `{"text":"plans","title":"plans"}`, "gate/local")
+	f.runs("s", "what do I plan?", "notes.search", `{"query":"plans"}`, "gate/local")
+	if c, card := f.say("s", "look at http://other.example/ too", tool, `{"url":"http://other.example/"}`); c.Rule != "gate/endorsed" || card != nil {
+		t.Errorf("readers: named: %+v", c)
+	}
+}
