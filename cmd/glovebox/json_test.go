@@ -38,7 +38,7 @@ func TestEveryVerbSpeaksJSON(t *testing.T) {
 		{"skill run " + calc + " nosuchtool {}", "", exitFailed},
 		{"skill new made --dir " + filepath.Join(dir, "made"), "", exitDone}, {"skill build " + filepath.Join(dir, "nothing"), "", exitFailed},
 		{"skill grant nosuchskill --all", "", exitFailed}, {"skill revoke calc", "", exitDone},
-		{"audit tail", "", exitUsage}, {"audit verify", "", exitUsage}, {"drill", "", exitDone}, {"drill --skills " + filepath.Join(dir, "nothing"), "", exitUsage},
+		{"audit tail", "", exitUsage}, {"audit verify", "", exitUsage}, {"explain 1", "", exitUsage}, {"explain x", "", exitUsage}, {"drill", "", exitDone}, {"drill --skills " + filepath.Join(dir, "nothing"), "", exitUsage},
 		{"up --listen 192.0.2.1:1", "", exitUsage}, {"nonsense", "", exitUsage}, {"chat --nonsense", "", exitUsage},
 	}
 	seen := map[string]bool{}

@@ -96,13 +96,18 @@ func (d *Decision) bind(domain, until string) Binding {
 	part(string(c.Tool.Skill), ".", string(c.Tool.Tool))
 	part(string(d.pin))
 	part(d.args)
-	part(d.context.Integrity.String())
-	part(strconv.FormatBool(d.context.Readers.IsPublic()))
-	for _, p := range d.context.Readers.List() { // sorted: deterministic
-		part(string(p))
-	}
+	part(lines(d.context))
 	part(until)
 	return sha256.Sum256(buf)
+}
+
+// lines spells a label out; no principal holds a line break, and they are sorted.
+func lines(l label.Label) string {
+	s := l.Integrity.String() + "\n" + strconv.FormatBool(l.Readers.IsPublic())
+	for _, p := range l.Readers.List() {
+		s += "\n" + string(p)
+	}
+	return s
 }
 
 // Decision is what Decide says about one call. Its fields cannot be set outside

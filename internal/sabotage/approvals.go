@@ -7,7 +7,7 @@ func approvals() []Control {
 		store  = "host/approval/store.go"
 	)
 	return []Control{
-		{"an approval is for one context", "host/policy/policy.go", "part(d.context.Integrity.String())", "part(\"\")", "host/policy.TestApprovalForXNeverAdmitsY"},
+		{"an approval is for one context", "host/policy/policy.go", "part(lines(d.context))", "part(\"\")", "host/policy.TestApprovalForXNeverAdmitsY"},
 		{"an approval is for one expiry", "host/policy/policy.go", "strconv.FormatInt(expires.UnixNano(), 10)", "strconv.FormatInt(0, 10)", "host/policy.TestApprovalIsForOneCallOnce"},
 		{"a rule only tightens", "host/policy/policy.go", "if v >= d.Verdict() {", "if v == d.Verdict() {", "host/policy.TestRulesOnlyTighten"},
 		{"a grant is used once", decide, "binding = ? AND state = 'granted' AND", "binding = ? AND state IN ('granted', 'consumed') AND", "host/approval.TestGrantIsUsedOnce"},
