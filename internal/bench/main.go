@@ -131,3 +131,30 @@ func sample(n int, op func() error) (float64, error) {
 	slices.Sort(times)
 	return float64(times[n/2].Nanoseconds()) / 1e3, nil
 }
+
+// variant is an operation and how often it runs in each round.
+type variant struct {
+	times int
+	op    func() error
+}
+
+// interleave runs the variants in turn and returns, for each, the median over the
+// rounds of the rounds' medians, in microseconds.
+func interleave(rounds int, variants ...variant) ([]float64, error) {
+	all := make([][]float64, len(variants))
+	for range rounds {
+		for i, v := range variants {
+			m, err := sample(v.times, v.op)
+			if err != nil {
+				return nil, err
+			}
+			all[i] = append(all[i], m)
+		}
+	}
+	out := make([]float64, len(variants))
+	for i, list := range all {
+		slices.Sort(list)
+		out[i] = list[len(list)/2]
+	}
+	return out, nil
+}
