@@ -29,6 +29,11 @@ func hosts(addr net.Addr) map[string]bool {
 func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
+		if len(r.TransferEncoding) > 0 {
+			// It may have carried a Content-Length as well: whoever stands before us could
+			// see another end of this message (RFC 9112 section 6.1).
+			c.Response().Header().Set("Connection", "close")
+		}
 		if !s.hosts[strings.ToLower(r.Host)] {
 			return NewError(http.StatusForbidden, "the Host header names another server", "api/host", "call the address that STATE/run/address holds")
 		}
