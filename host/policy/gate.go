@@ -100,13 +100,14 @@ func (s *State) rules(ref abi.ToolRef, pin abi.Digest, d abi.Descriptor, control
 	case clean:
 		return Judgement{Verdict: VerdictAllow, Rule: RuleClean}
 	}
+	flows := s.flows(d, controls, args, to) // whoever is asked sees them, whichever rule asks
 	if s.Mandate != nil && !slices.Contains(s.Mandate.Tools, ref) {
-		return Judgement{Verdict: VerdictAsk, Rule: RuleMandate}
+		return Judgement{Verdict: VerdictAsk, Rule: RuleMandate, Flows: flows}
 	}
 	if len(unendorsed) > 0 {
-		return Judgement{Verdict: VerdictAsk, Rule: RuleProvenance, Findings: unendorsed}
+		return Judgement{Verdict: VerdictAsk, Rule: RuleProvenance, Findings: unendorsed, Flows: flows}
 	}
-	if flows := s.flows(d, controls, args, to); len(flows) > 0 {
+	if len(flows) > 0 {
 		return Judgement{Verdict: VerdictAsk, Rule: RuleReaders, Flows: flows}
 	}
 	if links := s.links(d, args); len(links) > 0 {
