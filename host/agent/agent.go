@@ -165,6 +165,8 @@ type CallReport struct {
 	Judgement policy.Judgement `json:"judgement"`       // of the gate, with what led to it
 	Label     label.Label      `json:"label"`           // of Text and Denials
 	Effect    abi.Effect       `json:"effect,omitzero"` // that the tool was registered with
+
+	fetched bool // the gate let it fetch what its control values name, and nothing else went out
 }
 
 // Inbound is one message to an agent. Identity comes from the connection.

@@ -138,6 +138,8 @@ func (p *passage) run(ctx context.Context) {
 	// handle may come out again.
 	r.Label = out.Label.Join(p.carried)
 	r.Label.Integrity = min(r.Label.Integrity, p.auth.Context().Integrity)
+	// What a person had to admit may hold anything, and may be repeated.
+	r.fetched = p.dec.Verdict() == policy.VerdictAllow && policy.Fetches(p.tool.Descriptor, p.values)
 	r.Outcome = OutcomeOK
 	switch {
 	case errors.Is(err, errPanic):

@@ -86,7 +86,7 @@ func sourceOf(r CallReport) policy.Source {
 	if text == "" {
 		text = r.Why
 	}
-	return policy.Source{Tool: ref, Effect: r.Effect, Label: r.Label, Text: text}
+	return policy.Source{Tool: ref, Effect: r.Effect, Label: r.Label, Text: text, Fetched: r.fetched}
 }
 
 // hold keeps the result of a call in the host; what is left of it in r says nothing

@@ -157,7 +157,13 @@ func resolve(v any, pointer string) any {
 // verbatim reports whether l is a URL that occurs whole in one earlier result and
 // would be fetched without anything of ours: no body, no other text.
 func (s *State) verbatim(d abi.Descriptor, args map[string]any, l *leaf) bool {
-	if d.Effect != abi.EffectEgress || d.Method != "GET" || len(l.text) != 1 || l.text[0].Kind != atom.URL || !slices.Contains(s.URLs, l.text[0].Value) {
+	return Fetches(d, args) && len(l.text) == 1 && l.text[0].Kind == atom.URL && slices.Contains(s.URLs, l.text[0].Value)
+}
+
+// Fetches reports whether a call does no more than fetch what its control values
+// name: what comes back repeats nothing else of ours.
+func Fetches(d abi.Descriptor, args map[string]any) bool {
+	if d.Effect != abi.EffectEgress || d.Method != "GET" {
 		return false
 	}
 	for name := range args {

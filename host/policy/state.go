@@ -77,6 +77,10 @@ type Source struct {
 	Label  label.Label
 	Text   string
 	Minted []string // identifiers in the result that the host itself made
+
+	// Fetched says that nothing of ours went into the text: see Fetches. Any other
+	// result may repeat what the model told the tool.
+	Fetched bool
 }
 
 // Heard is a tainted result: whoever wrote it may have chosen what the model does.
@@ -117,9 +121,14 @@ func (s State) Read(src Source) State {
 	}
 	s.Context = s.Context.Join(src.Label)
 	values := typed(text)
+	readers := src.Label.Readers
+	if !src.Fetched {
+		readers = s.Context.Readers
+	}
 	for _, a := range values {
-		// What its host may not see may be our own words, written down and read back.
-		if a.Kind == atom.URL && src.Label.Readers.Contains(PrincipalOf(atom.Seq{a})) {
+		// What its host may not see may be our own words, written down or repeated, and
+		// read back.
+		if a.Kind == atom.URL && readers.Contains(PrincipalOf(atom.Seq{a})) {
 			s.URLs = plus(s.URLs, a.Value)
 		}
 	}

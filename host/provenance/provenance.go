@@ -50,7 +50,9 @@ CREATE TABLE file (
 	sum    TEXT NOT NULL,
 	label  TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX file_folder ON file (folder)`}
+CREATE INDEX file_folder ON file (folder)`, `
+-- What was kept before may repeat what a model said.
+ALTER TABLE seen ADD COLUMN fetched INTEGER NOT NULL DEFAULT 0`}
 
 // Store is the store of one agent. It is safe for concurrent use.
 type Store struct {
@@ -95,7 +97,7 @@ func (s *Store) Load(ctx context.Context, id abi.SessionID, start policy.State) 
 	if err := json.Unmarshal([]byte(kept), &start.Mandate); err != nil {
 		return none, fmt.Errorf("load session: its mandate is damaged: %w", err)
 	}
-	rows, err := s.db.Read.QueryContext(ctx, `SELECT tool, effect, label, text, minted FROM seen WHERE session = ? ORDER BY n`, string(id))
+	rows, err := s.db.Read.QueryContext(ctx, `SELECT tool, effect, label, text, minted, fetched FROM seen WHERE session = ? ORDER BY n`, string(id))
 	if err != nil {
 		return none, fmt.Errorf("load session: %w", err)
 	}
@@ -103,14 +105,15 @@ func (s *Store) Load(ctx context.Context, id abi.SessionID, start policy.State) 
 	for rows.Next() {
 		var tool, kept, text, minted string
 		var effect uint8
-		if err := rows.Scan(&tool, &effect, &kept, &text, &minted); err != nil {
+		var fetched bool
+		if err := rows.Scan(&tool, &effect, &kept, &text, &minted, &fetched); err != nil {
 			return none, fmt.Errorf("load session: %w", err)
 		}
 		if tool == "" {
 			start = start.Hear(read(kept), text)
 			continue
 		}
-		src := policy.Source{Effect: abi.Effect(effect), Label: read(kept), Text: text}
+		src := policy.Source{Effect: abi.Effect(effect), Label: read(kept), Text: text, Fetched: fetched}
 		if src.Tool, err = abi.ParseToolRef(tool); err != nil {
 			return none, fmt.Errorf("load session: it is damaged: %w", err)
 		}
@@ -144,8 +147,8 @@ func (s *Store) add(ctx context.Context, id abi.SessionID, tool string, src poli
 	if err != nil {
 		return fmt.Errorf("keep what a session saw: %w", err)
 	}
-	res, err := s.db.Write.ExecContext(ctx, `INSERT INTO seen SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM seen WHERE session = ?1 HAVING count(*) < ?7`,
-		string(id), tool, uint8(src.Effect), string(kept), src.Text, string(minted), MaxSeen)
+	res, err := s.db.Write.ExecContext(ctx, `INSERT INTO seen SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7 FROM seen WHERE session = ?1 HAVING count(*) < ?8`,
+		string(id), tool, uint8(src.Effect), string(kept), src.Text, string(minted), src.Fetched, MaxSeen)
 	if err != nil {
 		return fmt.Errorf("keep what a session saw: %w", err)
 	}

@@ -75,7 +75,7 @@ func (j *gateJudge) Observe(c Call) {
 	if c.Label != nil {
 		l = *c.Label
 	}
-	src := policy.Source{Tool: ref(c.Tool), Effect: t.Descriptor.Effect, Label: l, Text: c.Result}
+	src := policy.Source{Tool: ref(c.Tool), Effect: t.Descriptor.Effect, Label: l, Text: c.Result, Fetched: policy.Fetches(t.Descriptor, c.Args)}
 	if id := mintRE.FindStringSubmatch(c.Result); j.mints && t.Mints && id != nil {
 		src.Minted = []string{id[1]}
 	}
