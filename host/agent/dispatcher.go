@@ -242,6 +242,9 @@ func (p *passage) read(ctx context.Context) bool {
 		return false
 	}
 	if err := p.tool.schema.check(filled); err != nil {
+		if len(p.req.State.Carried) > 0 { // the error may quote what the model has not seen
+			err = errors.New("the arguments, with what is behind the handles, do not fit the tool's schema")
+		}
 		return p.refuse(RuleArguments, err.Error(), "pass what the tool's schema describes")
 	}
 	return true
