@@ -44,14 +44,16 @@ func startOf(a config.Agent) policy.State {
 //   - free text is never inert
 func observed(d abi.Descriptor, t abi.Tool, m *abi.Manifest) abi.Descriptor {
 	d.Args, d.Recipients = maps.Clone(d.Args), slices.Clone(d.Recipients)
-	schema := propertiesOf(t.InputSchema)
-	get, sends := true, false
+	schema, open := propertiesOf(t.InputSchema), openSchema(t.InputSchema)
+	// A skill that reads files or keeps values has more to send than its arguments.
+	get, sends := len(m.Needs.Files) == 0 && m.Needs.KV == nil, false
 	for _, need := range m.Needs.HTTP {
 		for _, method := range need.Methods {
 			get = get && (method == "GET" || method == "HEAD")
 		}
 		get = get && need.Auth == ""
-		switch _, takes := schema[need.Argument]; {
+		_, takes := schema[need.Argument]
+		switch takes = takes || open; {
 		case need.Argument == "" && need.Origin != "":
 			_, host, _ := strings.Cut(string(need.Origin), "://")
 			d.Recipients, sends = with(d.Recipients, string(label.Host(host))), true
@@ -65,6 +67,7 @@ func observed(d abi.Descriptor, t abi.Tool, m *abi.Manifest) abi.Descriptor {
 		if d.Effect == abi.EffectRead || d.Effect == abi.EffectLocal {
 			d.Effect = abi.EffectEgress
 		}
+		d.Method = "" // the host's word alone
 		if get {
 			d.Method = "GET"
 		}
@@ -98,6 +101,29 @@ func (p property) small() bool {
 		return true
 	}
 	return len(p.Enum) > 0 || len(p.Const) > 0
+}
+
+// openSchema reports whether an inputSchema may admit arguments that its properties do
+// not list.
+func openSchema(schema json.RawMessage) bool {
+	var root map[string]json.RawMessage
+	if len(schema) == 0 {
+		return false // the door admits none
+	}
+	if json.Unmarshal(schema, &root) != nil {
+		return true
+	}
+	for key, v := range root {
+		switch key {
+		case "additionalProperties", "unevaluatedProperties":
+			if string(v) != "false" {
+				return true
+			}
+		case "$ref", "allOf", "anyOf", "oneOf", "if", "then", "else", "not", "patternProperties", "dependentSchemas", "dependencies":
+			return true
+		}
+	}
+	return false
 }
 
 // propertiesOf reads the properties of an inputSchema; of what does not fit, none.

@@ -220,6 +220,7 @@ func TestDescriptorsAreRaisedByRule(t *testing.T) {
 		"a skill that may also post":     {abi.Descriptor{Effect: abi.EffectEgress}, []abi.HTTPNeed{post}, abi.EffectEgress, []string{"host(/url)"}, ""},
 		"a skill with a secret":          {abi.Descriptor{Effect: abi.EffectEgress}, []abi.HTTPNeed{secret}, abi.EffectEgress, []string{"host(/url)"}, ""},
 		"a fixed server":                 {abi.Descriptor{Effect: abi.EffectRead}, []abi.HTTPNeed{fixed}, abi.EffectEgress, []string{string(label.Host("api.example"))}, "GET"},
+		"a method that the author sets":  {abi.Descriptor{Effect: abi.EffectEgress, Method: "GET"}, []abi.HTTPNeed{post}, abi.EffectEgress, []string{"host(/url)"}, ""},
 		"no network":                     {abi.Descriptor{Effect: abi.EffectRead}, nil, abi.EffectRead, nil, ""},
 		"undeclared stays undeclared":    {abi.Descriptor{}, []abi.HTTPNeed{get}, abi.EffectUnknown, []string{"host(/url)"}, "GET"},
 	} {
@@ -269,5 +270,41 @@ func TestConfirmAndReadersOfTheConfiguration(t *testing.T) {
 	f.runs("s", "what do I plan?", "notes.search", `{"query":"plans"}`, "gate/local")
 	if c, card := f.say("s", "look at http://other.example/ too", tool, `{"url":"http://other.example/"}`); c.Rule != "gate/endorsed" || card != nil {
 		t.Errorf("readers: named: %+v", c)
+	}
+}
+
+// An address that a schema admits without listing it is an address all the same, and a
+// skill that has files or values to send does more than fetch.
+func TestDescriptorSeesHiddenAddresses(t *testing.T) {
+	t.Parallel()
+	get := []abi.HTTPNeed{{Argument: "url", Methods: []string{"GET"}}}
+	read := abi.Descriptor{Effect: abi.EffectRead}
+	for _, schema := range []string{
+		`{"type":"object","allOf":[{"properties":{"url":{"type":"string"}}}]}`,
+		`{"type":"object","additionalProperties":true}`,
+		`{"type":"object","additionalProperties":{"type":"string"}}`,
+		`{"type":"object","patternProperties":{"^u":{}}}`,
+		`{"$ref":"#/$defs/a","$defs":{"a":{"properties":{"url":{}}}}}`,
+	} {
+		m := &abi.Manifest{}
+		m.Needs.HTTP = get
+		if d := observed(read, abi.Tool{InputSchema: []byte(schema)}, m); d.Effect != abi.EffectEgress || !slices.Equal(d.Recipients, []string{"host(/url)"}) {
+			t.Errorf("%s: %+v", schema, d)
+		}
+	}
+	closed := abi.Tool{InputSchema: []byte(`{"type":"object","properties":{"text":{"type":"string"}},"additionalProperties":false}`)}
+	m := &abi.Manifest{}
+	m.Needs.HTTP = get
+	if d := observed(read, closed, m); d.Effect != abi.EffectRead {
+		t.Errorf("a tool without an address: %+v", d)
+	}
+	page := abi.Tool{InputSchema: []byte(`{"type":"object","properties":{"url":{"type":"string"}}}`)}
+	m.Needs.Files = []abi.FileNeed{{Mount: "/notes"}}
+	if d := observed(read, page, m); d.Effect != abi.EffectEgress || d.Method != "" {
+		t.Errorf("a skill with files: %+v", d)
+	}
+	m.Needs.Files, m.Needs.KV = nil, &abi.KVNeed{}
+	if d := observed(read, page, m); d.Method != "" {
+		t.Errorf("a skill with values: %+v", d)
 	}
 }
