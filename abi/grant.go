@@ -69,9 +69,9 @@ type KVGrant struct {
 	MaxBytes Size `yaml:"max_bytes,required" json:"max_bytes"`
 }
 
-// GlobalPolicy is what the operator sets for all skills. The zero value opens no
+// GlobalPolicy is what the operator sets for a skill beside its grant. The zero value opens no
 // private address and caps limits at MaxLimits.
 type GlobalPolicy struct {
 	Limits         LimitsRequest `yaml:"limits" json:"limits,omitzero"`
-	PrivateOrigins []Origin      `yaml:"private_origins" json:"private_origins,omitempty"` // exact origins on special-purpose addresses
+	PrivateOrigins []Origin      `yaml:"private_origins" json:"private_origins,omitempty"` // exact origins on private addresses that are open to this skill
 }

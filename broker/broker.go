@@ -31,15 +31,15 @@ import (
 // Config says what a Broker may reach. The zero value, with its nil functions, opens
 // no private address and knows no secret.
 type Config struct {
-	Vault     *Vault                  // nil: no secret is present
-	Private   func() []abi.Origin     // origins that the operator opened although their addresses are private or loopback
-	Own       func() []netip.Addr     // addresses of this host; nil: those of its interfaces, read at each request
-	Listeners func() []netip.AddrPort // where the daemon itself listens: never reachable, opened or not
-	Resolver  Resolver                // nil: the system's, without cgo
-	Roots     *x509.CertPool          // nil: the system's
-	Observer  Observer                // nil: nobody is told
-	Log       *slog.Logger            // nil: discarded
-	Version   string                  // of glovebox, for the User-Agent that a guest does not set
+	Vault     *Vault                           // nil: no secret is present
+	Private   func(abi.SkillName) []abi.Origin // origins that the operator opened to this skill although their addresses are private or loopback
+	Own       func() []netip.Addr              // addresses of this host; nil: those of its interfaces, read at each request
+	Listeners func() []netip.AddrPort          // where the daemon itself listens: never reachable, opened or not
+	Resolver  Resolver                         // nil: the system's, without cgo
+	Roots     *x509.CertPool                   // nil: the system's
+	Observer  Observer                         // nil: nobody is told
+	Log       *slog.Logger                     // nil: discarded
+	Version   string                           // of glovebox, for the User-Agent that a guest does not set
 }
 
 // Resolver answers with the addresses of a name. *net.Resolver is one.
@@ -97,7 +97,7 @@ func New(cfg Config) (*Broker, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Private == nil {
-		cfg.Private = func() []abi.Origin { return nil }
+		cfg.Private = func(abi.SkillName) []abi.Origin { return nil }
 	}
 	if cfg.Listeners == nil {
 		cfg.Listeners = func() []netip.AddrPort { return nil }

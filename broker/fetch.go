@@ -256,7 +256,7 @@ func (x *exchange) hop(ctx context.Context, from *answer, ev *Event) (*answer, *
 
 // judge decides whether x's request may be sent and builds it.
 func (x *exchange) judge(from *answer, ev *Event) (*hop, abi.HTTPRight, *abi.Problem) {
-	opened := x.guard.opened(x.url.Origin)
+	opened := x.guard.opened(x.caller.Skill, x.url.Origin)
 	right, p := admit(x.caller.Skill, x.rights, x.method, x.url, opened)
 	if p != nil && from != nil {
 		if bound, ok := boundHop(from.right, x.url); ok {
@@ -264,7 +264,7 @@ func (x *exchange) judge(from *answer, ev *Event) (*hop, abi.HTTPRight, *abi.Pro
 		}
 	}
 	if p == nil {
-		p = x.guard.name(x.url, opened)
+		p = x.guard.name(x.caller.Skill, x.url, opened)
 	}
 	if p != nil {
 		if from != nil && from.origin != x.url.Origin {
@@ -323,7 +323,7 @@ func (x *exchange) clean(ev *Event) func([]byte) []byte {
 func (x *exchange) failed(ctx context.Context, err error, ev *Event) *abi.Problem {
 	ev.Detail = err.Error()
 	if b := (*blocked)(nil); errors.As(err, &b) {
-		return blockedProblem(b.rule, x.url.Origin)
+		return blockedProblem(b.rule, x.caller.Skill, x.url.Origin)
 	}
 	if p := (*abi.Problem)(nil); errors.As(err, &p) {
 		return p

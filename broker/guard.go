@@ -27,7 +27,7 @@ const (
 // guard decides which addresses a connection may have.
 type guard struct {
 	resolver  Resolver
-	private   func() []abi.Origin
+	private   func(abi.SkillName) []abi.Origin
 	own       func() ([]netip.Addr, error)
 	listeners func() []netip.AddrPort
 }
@@ -35,7 +35,7 @@ type guard struct {
 // route is a vetted way to one origin, good for one connection.
 type route struct {
 	origin abi.Origin
-	opened bool // the operator opened this origin
+	opened bool // the operator opened this origin to the skill that asks
 	port   uint16
 	addrs  []netip.Addr
 	own    []netip.Addr
@@ -53,8 +53,10 @@ func (b *blocked) Error() string {
 	return fmt.Sprintf("%s is refused (rule %s, %s)", b.addr, b.rule, b.what)
 }
 
-// opened reports whether the operator opened exactly this origin.
-func (g *guard) opened(o abi.Origin) bool { return slices.Contains(g.private(), o) }
+// opened reports whether the operator opened exactly this origin to this skill.
+func (g *guard) opened(skill abi.SkillName, o abi.Origin) bool {
+	return slices.Contains(g.private(skill), o)
+}
 
 // check judges one address for r.
 func (g *guard) check(r *route, a netip.Addr) error {
@@ -80,9 +82,9 @@ func (g *guard) check(r *route, a netip.Addr) error {
 }
 
 // name judges the host of u before anything is resolved.
-func (g *guard) name(u abi.URL, opened bool) *abi.Problem {
+func (g *guard) name(skill abi.SkillName, u abi.URL, opened bool) *abi.Problem {
 	if localName(u.Host) && !opened {
-		return blockedProblem(rulePrivate, u.Origin)
+		return blockedProblem(rulePrivate, skill, u.Origin)
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ func TestPrivateOriginHintCanBePasted(t *testing.T) {
 	k.grant("http://127.0.0.1:9")
 	_, p := k.get("http://127.0.0.1:9/")
 	wantProblem(t, p, abi.CodeDenied, rulePrivate)
-	if p.Hint != "glovebox egress allow http://127.0.0.1:9" {
+	if p.Hint != "glovebox egress allow http://127.0.0.1:9 --skill web" {
 		t.Errorf("hint %q", p.Hint)
 	}
 }
@@ -344,4 +344,20 @@ func TestResolvedAnswersAreJudgedBeforeDialling(t *testing.T) {
 			t.Errorf("%s: %v", u, err)
 		}
 	}
+}
+
+// What the operator opened to one skill is closed to the others, whatever their rights
+// say, and the hint names the skill that asks.
+func TestOpenedOriginIsForTheNamedSkill(t *testing.T) {
+	t.Parallel()
+	k, c := newKit(t), newCanary(t)
+	o := k.open("http://" + c.addr.String())
+	other := testCaller
+	other.Skill = "other"
+	_, _, err := k.Fetch(t.Context(), other, k.rights, abi.FetchRequest{Method: "GET", URL: string(o) + "/"}, nil)
+	var p *abi.Problem
+	if !errors.As(err, &p) || p.Rule != rulePrivate || p.Hint != "glovebox egress allow "+string(o)+" --skill other" {
+		t.Errorf("another skill: %+v", err)
+	}
+	c.untouched(t)
 }

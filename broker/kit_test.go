@@ -63,7 +63,7 @@ func newKit(t *testing.T) *kit {
 	k.vault = v
 	k.Broker, err = New(Config{
 		Vault: v, Resolver: k, Roots: k.pool, Observer: k, Version: "1.2.3",
-		Private:   func() []abi.Origin { k.mu.Lock(); defer k.mu.Unlock(); return append([]abi.Origin(nil), k.private...) },
+		Private:   k.opened,
 		Listeners: func() []netip.AddrPort { k.mu.Lock(); defer k.mu.Unlock(); return k.listen },
 		Own:       func() []netip.Addr { return nil },
 	})
@@ -83,6 +83,16 @@ func (k *kit) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, erro
 		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	}
 	return a, nil
+}
+
+// opened are the origins that are open to the kit's skill, and to no other.
+func (k *kit) opened(skill abi.SkillName) []abi.Origin {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if skill != testCaller.Skill {
+		return nil
+	}
+	return append([]abi.Origin(nil), k.private...)
 }
 
 func (k *kit) Egress(_ context.Context, e Event) {

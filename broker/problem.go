@@ -75,11 +75,11 @@ func notGranted(skill abi.SkillName, rights abi.Rights, o abi.Origin) *abi.Probl
 
 // blockedProblem is the denial of an address or a local name. It names the origin
 // that the guest asked for and never what it resolved to.
-func blockedProblem(rule string, o abi.Origin) *abi.Problem {
+func blockedProblem(rule string, skill abi.SkillName, o abi.Origin) *abi.Problem {
 	switch rule {
 	case rulePrivate:
-		p := denied(rule, "%s is a private or local address", o)
-		p.Hint = allowHint(o)
+		p := denied(rule, "%s is a private or local address, which is not open to skill %s", o, skill)
+		p.Hint = allowHint(skill, o)
 		return p
 	case ruleSelf:
 		return denied(rule, "%s is glovebox itself, which no skill can reach", o)
@@ -98,5 +98,7 @@ func word(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// allowHint is the command that opens an origin.
-func allowHint(o abi.Origin) string { return "glovebox egress allow " + word(string(o)) }
+// allowHint is the command that opens an origin to a skill.
+func allowHint(skill abi.SkillName, o abi.Origin) string {
+	return "glovebox egress allow " + word(string(o)) + " --skill " + word(string(skill))
+}

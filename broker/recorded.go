@@ -88,7 +88,7 @@ func NewRecorded(exchanges []Exchange, observer Observer) (*Recorded, error) {
 		t.entries = append(t.entries, entry{e, u})
 	}
 	t.guard = &guard{
-		private:   func() []abi.Origin { return nil },
+		private:   func(abi.SkillName) []abi.Origin { return nil },
 		own:       func() ([]netip.Addr, error) { return nil, nil },
 		listeners: func() []netip.AddrPort { return nil },
 	}

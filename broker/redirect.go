@@ -87,7 +87,7 @@ func (x *exchange) carried(to abi.URL, ev *Event) *abi.Problem {
 		ok := slices.ContainsFunc(x.rights.Secrets, func(r abi.SecretRight) bool {
 			return string(r.Store) == store && slices.Contains(r.Only, to.Origin)
 		})
-		if secure := to.Scheme == "https" || x.guard.opened(to.Origin); !ok || !secure {
+		if secure := to.Scheme == "https" || x.guard.opened(x.caller.Skill, to.Origin); !ok || !secure {
 			ev.Detail = "value of " + store + " in the target of a redirect"
 			return &abi.Problem{Code: abi.CodeDenied, Capability: capSecrets, Rule: ruleMisuse, Message: string(x.url.Origin) + " redirects to " + string(to.Origin) + " with a secret in the URL"}
 		}

@@ -25,7 +25,7 @@ func admit(skill abi.SkillName, rights abi.Rights, method string, u abi.URL, ope
 		switch {
 		case r.Bound && !opened && u.Port != 80 && u.Port != 443:
 			p := denied(rulePort, "port %d of %s: a URL in an argument is fetched from ports 80 and 443 only", u.Port, u.Origin)
-			p.Hint = allowHint(u.Origin) // an opened origin may have any port
+			p.Hint = allowHint(skill, u.Origin) // an opened origin may have any port
 			worse(1, p)
 		case !slices.Contains(r.Methods, method):
 			worse(2, denied(cite(r, ruleMethod), "method %s on %s is not granted to skill %s", method, u.Origin, skill))

@@ -148,7 +148,7 @@ func (h *Host) Status(ctx context.Context) (admin.Status, error) {
 	if s.Warnings == nil {
 		s.Warnings = []string{}
 	}
-	for _, o := range h.private() {
+	for _, o := range h.opened() {
 		s.Private = append(s.Private, string(o))
 	}
 	for _, a := range h.settings.Agents {

@@ -192,7 +192,7 @@ func TestEgressBudgetStopsRequests(t *testing.T) {
 	t.Parallel()
 	f := spending(t, config.Budgets{Egress: few[abi.Size](600)})
 	url, hits := page(t, "One two three.")
-	if _, err := f.state.SetPrivateOrigin(abi.Origin(url), true); err != nil {
+	if _, err := f.state.SetPrivateOrigin(abi.Origin(url), true, "textstat"); err != nil {
 		t.Fatal(err)
 	}
 	sent, target := 0, url+"/"+strings.Repeat("secret", 4)

@@ -28,7 +28,7 @@ const (
 // ChamberConfig is what a Chamber is opened with.
 type ChamberConfig struct {
 	State     *config.State
-	Private   func() []abi.Origin // origins that the operator opened; nil opens none
+	Private   func(abi.SkillName) []abi.Origin // origins that the operator opened to a skill; nil opens none
 	Listeners func() []netip.AddrPort
 	Egress    broker.Observer // nil: nobody is told
 	Version   string

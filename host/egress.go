@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/config"
 )
 
@@ -17,10 +16,10 @@ type openOrigins struct {
 	state *config.State
 
 	mu   sync.Mutex // guards last
-	last *watched[[]abi.Origin]
+	last *watched[[]config.PrivateOrigin]
 }
 
-func (o *openOrigins) origins() ([]abi.Origin, error) {
+func (o *openOrigins) origins() ([]config.PrivateOrigin, error) {
 	info, err := os.Stat(o.state.EgressFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -31,7 +30,7 @@ func (o *openOrigins) origins() ([]abi.Origin, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.last.current(info) {
-		o.last = &watched[[]abi.Origin]{info: info, fresh: time.Since(info.ModTime()) < settled}
+		o.last = &watched[[]config.PrivateOrigin]{info: info, fresh: time.Since(info.ModTime()) < settled}
 		o.last.value, o.last.err = o.state.PrivateOrigins()
 	}
 	return o.last.value, o.last.err

@@ -375,7 +375,7 @@ func (h *Host) Warnings() []string {
 	if os.Geteuid() == 0 {
 		w = append(w, "the daemon runs as root: run it as a user of its own, it needs no privilege")
 	}
-	if open := h.private(); len(open) > 0 {
+	if open := h.opened(); len(open) > 0 {
 		w = append(w, fmt.Sprintf("%d private origins are open to skills; glovebox egress list", len(open)))
 	}
 	if _, err := h.egress.origins(); err != nil {

@@ -44,21 +44,21 @@ func TestMessageIsAnsweredBySealedSkill(t *testing.T) {
 	}
 
 	denied := chat("textstat.fetch_and_analyse", fmt.Sprintf(`{"url":%q}`, url))
-	if *hits != 0 || !strings.Contains(denied, "glovebox egress allow "+url) {
+	if *hits != 0 || !strings.Contains(denied, "glovebox egress allow "+url+" --skill textstat") {
 		t.Fatalf("%d requests; reply without the hint: %s", *hits, denied)
 	}
 	origin, err := abi.ParseOrigin(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.state.SetPrivateOrigin(origin, true); err != nil {
+	if _, err := f.state.SetPrivateOrigin(origin, true, "textstat"); err != nil {
 		t.Fatal(err)
 	}
 	answered := chat("textstat.fetch_and_analyse", fmt.Sprintf(`{"url":%q}`, url))
 	if *hits != 1 || !strings.Contains(answered, `"outcome":"ok"`) {
 		t.Fatalf("%d requests after the origin was opened: %s", *hits, answered)
 	}
-	if _, err := f.state.SetPrivateOrigin(abi.Origin(f.Address()), true); err != nil { // even if it is opened
+	if _, err := f.state.SetPrivateOrigin(abi.Origin(f.Address()), true, "textstat"); err != nil { // even if it is opened
 		t.Fatal(err)
 	}
 	session = "s2" // that has read nothing

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/admin"
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/config"
@@ -85,7 +84,11 @@ func TestEachKeyChangesBehaviour(t *testing.T) {
 			if *hits != 0 {
 				t.Fatal("a private origin was open by default")
 			}
-			with(t, fmt.Sprintf("egress: {private: [%q]}\n", url)).ask("textstat.fetch_and_analyse", args)
+			with(t, fmt.Sprintf("egress: {private: [{origin: %q, skills: [webpage]}]}\n", url)).ask("textstat.fetch_and_analyse", args)
+			if *hits != 0 {
+				t.Fatal("an origin of another skill was open")
+			}
+			with(t, fmt.Sprintf("egress: {private: [{origin: %q, skills: [textstat]}]}\n", url)).ask("textstat.fetch_and_analyse", args)
 			if *hits != 1 {
 				t.Error("the private origin was not opened")
 			}
@@ -150,20 +153,23 @@ func TestEgressFileTakesEffectAtOnce(t *testing.T) {
 	t.Parallel()
 	out := &lines{}
 	f := newFixture(t, func(c *Config) {
-		c.Settings.Egress.Private = []abi.Origin{"http://10.0.0.1"}
+		c.Settings.Egress.Private = []config.PrivateOrigin{{Origin: "http://10.0.0.1", Skills: []config.SkillRef{"textstat"}}}
 		c.Log = out.handler(slog.LevelError)
 	})
-	if got := f.private(); len(got) != 1 {
+	if got := f.private("textstat"); len(got) != 1 {
 		t.Fatalf("open: %v", got)
 	}
-	if _, err := f.state.SetPrivateOrigin("http://127.0.0.1:9", true); err != nil {
+	if _, err := f.state.SetPrivateOrigin("http://127.0.0.1:9", true, "textstat"); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.private(); len(got) != 2 {
+	if got := f.private("textstat"); len(got) != 2 {
 		t.Errorf("open after egress allow: %v", got)
 	}
+	if got := f.private("calc"); len(got) != 0 {
+		t.Errorf("open to another skill: %v", got)
+	}
 	f.write(f.state.EgressFile(), []byte("{"))
-	if got := f.private(); len(got) != 0 || !strings.Contains(out.String(), "no private origin is open") {
+	if got := f.private("textstat"); len(got) != 0 || !strings.Contains(out.String(), "no private origin is open") {
 		t.Errorf("open with a damaged file: %v; log %q", got, out)
 	}
 }

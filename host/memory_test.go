@@ -58,7 +58,7 @@ func (f *fixture) said(session, words, tool, args string) admin.Call {
 func (f *fixture) taint(session, text string) {
 	f.t.Helper()
 	url, _ := page(f.t, text)
-	if _, err := f.state.SetPrivateOrigin(abi.Origin(url), true); err != nil {
+	if _, err := f.state.SetPrivateOrigin(abi.Origin(url), true, "textstat"); err != nil {
 		f.t.Fatal(err)
 	}
 	if c := f.said(session, "read "+url, "textstat.fetch_and_analyse", fmt.Sprintf(`{"url":%q}`, url)); c.Outcome != agent.OutcomeOK {

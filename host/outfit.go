@@ -25,7 +25,7 @@ func Outfits(cfg Config) ([]Outfit, error) {
 	own := &openOrigins{state: cfg.State}
 	s := surveyor{
 		catalog: newCatalog(cfg.skillDirs(), log), grants: newGrantBook(cfg.grantDirs()), settings: cfg.Settings, now: time.Now,
-		policy: func() abi.GlobalPolicy { return globalPolicy(cfg.Settings, own, log) },
+		policy: globalPolicy(cfg.Settings, own, log),
 	}
 	list := s.survey()
 	var all []Outfit
@@ -39,7 +39,7 @@ func Outfits(cfg Config) ([]Outfit, error) {
 			if err != nil {
 				return nil, err
 			}
-			rights, _, err := abi.Effective(&st.Bundle.Manifest.Manifest, grant, s.policy(), o.Agent, st.Bundle.Digest, s.now())
+			rights, _, err := abi.Effective(&st.Bundle.Manifest.Manifest, grant, s.policy(st.Bundle.Name()), o.Agent, st.Bundle.Digest, s.now())
 			if err != nil {
 				return nil, err
 			}

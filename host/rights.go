@@ -23,7 +23,7 @@ func (h *Host) rights(b *skills.Bundle, agent abi.AgentID) (abi.Rights, error) {
 	if err != nil {
 		return abi.Rights{}, err
 	}
-	rights, _, err := abi.Effective(&b.Manifest.Manifest, grant, h.policy(), agent, b.Digest, time.Now())
+	rights, _, err := abi.Effective(&b.Manifest.Manifest, grant, h.policy(b.Name()), agent, b.Digest, time.Now())
 	if err != nil {
 		return abi.Rights{}, err
 	}
@@ -44,25 +44,40 @@ func (h *Host) protected() Protected {
 	return p
 }
 
-// policy is the operator's global policy at this moment.
-func (h *Host) policy() abi.GlobalPolicy { return globalPolicy(h.settings, h.egress, h.log) }
+// policy is the operator's policy for one skill at this moment.
+func (h *Host) policy(skill abi.SkillName) abi.GlobalPolicy {
+	return globalPolicy(h.settings, h.egress, h.log)(skill)
+}
 
-// private lists the origins that the operator opened.
-func (h *Host) private() []abi.Origin { return h.policy().PrivateOrigins }
+// private lists the origins that the operator opened to a skill.
+func (h *Host) private(skill abi.SkillName) []abi.Origin { return h.policy(skill).PrivateOrigins }
 
-// globalPolicy joins what the configuration and the command line say. A list of
-// private origins that cannot be read opens nothing, of either source.
-func globalPolicy(settings config.Config, own *openOrigins, log *slog.Logger) abi.GlobalPolicy {
-	p := abi.GlobalPolicy{Limits: settings.Limits}
+// opened lists the origins that are open to at least one skill.
+func (h *Host) opened() []abi.Origin {
+	var all []abi.Origin
+	for _, p := range privateOrigins(h.settings, h.egress, h.log) {
+		all = append(all, p.Origin)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// globalPolicy returns what the configuration and the command line say of a skill.
+func globalPolicy(settings config.Config, own *openOrigins, log *slog.Logger) func(abi.SkillName) abi.GlobalPolicy {
+	return func(skill abi.SkillName) abi.GlobalPolicy {
+		return abi.GlobalPolicy{Limits: settings.Limits, PrivateOrigins: config.OpenTo(privateOrigins(settings, own, log), skill)}
+	}
+}
+
+// privateOrigins joins both sources. A list that cannot be read opens nothing, of
+// either.
+func privateOrigins(settings config.Config, own *openOrigins, log *slog.Logger) []config.PrivateOrigin {
 	more, err := own.origins()
 	if err != nil {
 		log.Error("no private origin is open", "err", err)
-		return p
+		return nil
 	}
-	all := append(slices.Clone(settings.Egress.Private), more...)
-	slices.Sort(all)
-	p.PrivateOrigins = slices.Compact(all)
-	return p
+	return slices.Concat(settings.Egress.Private, more)
 }
 
 // ResolveFiles replaces "workspace:NAME" in the file rights by the folder NAME of the

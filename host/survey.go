@@ -36,7 +36,7 @@ type surveyor struct {
 	catalog  *catalog
 	grants   *grantBook
 	settings config.Config
-	policy   func() abi.GlobalPolicy
+	policy   func(abi.SkillName) abi.GlobalPolicy
 	now      func() time.Time
 }
 
@@ -47,7 +47,7 @@ func ListSkills(cfg Config) []admin.Skill {
 	own := &openOrigins{state: cfg.State}
 	s := surveyor{
 		catalog: newCatalog(cfg.skillDirs(), log), grants: newGrantBook(cfg.grantDirs()), settings: cfg.Settings, now: time.Now,
-		policy: func() abi.GlobalPolicy { return globalPolicy(cfg.Settings, own, log) },
+		policy: globalPolicy(cfg.Settings, own, log),
 	}
 	list := []admin.Skill{}
 	for _, st := range s.survey() {
@@ -175,7 +175,7 @@ func (v *surveyor) grade(s *standing) {
 			s.note("agent " + string(a.Name) + " does not list this skill in the configuration")
 			continue
 		}
-		rights, why, err := abi.Effective(&s.Bundle.Manifest.Manifest, grant, v.policy(), abi.AgentID(a.Name), s.Bundle.Digest, v.now())
+		rights, why, err := abi.Effective(&s.Bundle.Manifest.Manifest, grant, v.policy(name), abi.AgentID(a.Name), s.Bundle.Digest, v.now())
 		switch {
 		case err != nil:
 			s.note(err.Error())

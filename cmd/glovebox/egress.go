@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/broker"
@@ -13,20 +14,24 @@ import (
 func (a *app) egressCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "egress",
-		Short: "Open private addresses to skills whose grants name them",
+		Short: "Open private addresses, each to the skills that you name",
 		Long: `Private and loopback addresses are closed to all skills. An origin that is opened
-here can be reached by the skills whose grants admit it, from the next call on; it
-grants nothing by itself. Link-local addresses and cloud metadata stay closed.`,
-		Example: `  glovebox egress allow http://127.0.0.1:8080`,
+here can be reached by the skills that --skill names and whose grants admit it, from
+the next call on; it grants nothing by itself. --any-skill opens it to all of them,
+those of tomorrow too. Link-local addresses and cloud metadata stay closed.`,
+		Example: `  glovebox egress allow http://127.0.0.1:8080 --skill webpage
+  glovebox egress rm http://127.0.0.1:8080`,
 	}
 	cmd.AddCommand(a.egressSet("allow", "Open one origin", true), a.egressSet("rm", "Close one origin again", false), a.egressList())
 	return group(cmd)
 }
 
 func (a *app) egressSet(verb, short string, allow bool) *cobra.Command {
-	return &cobra.Command{
+	var names []string
+	var anySkill bool
+	cmd := &cobra.Command{
 		Use: verb + " ORIGIN", Short: short, Args: exactly(1),
-		Example: "  glovebox egress " + verb + " http://127.0.0.1:8080",
+		Example: "  glovebox egress " + verb + " http://127.0.0.1:8080 --skill webpage",
 		RunE: func(_ *cobra.Command, args []string) error {
 			origin, err := abi.ParseOrigin(args[0])
 			if err != nil {
@@ -35,29 +40,75 @@ func (a *app) egressSet(verb, short string, allow bool) *cobra.Command {
 			if err := broker.CheckOpen(origin); allow && err != nil {
 				return refused(err.Error(), "egress/special-purpose", "")
 			}
+			refs, err := consumers(origin, names, anySkill, allow)
+			if err != nil {
+				return err
+			}
 			state, err := a.openState()
 			if err != nil {
 				return err
 			}
-			changed, err := state.SetPrivateOrigin(origin, allow)
+			changed, err := state.SetPrivateOrigin(origin, allow, refs...)
 			if err != nil {
 				return err
 			}
-			return a.show(map[string]any{"origin": origin, "allowed": allow, "changed": changed}, func() {
+			return a.show(map[string]any{"origin": origin, "skills": refs, "allowed": allow, "changed": changed}, func() {
 				word := map[bool]string{true: "open", false: "closed"}[allow]
 				if !changed {
 					word = "already " + word
 				}
-				fmt.Fprintf(a.out, "%s %s\n", origin, word)
+				fmt.Fprintf(a.out, "%s %s to %s\n", origin, word, skillList(refs))
 			})
 		},
 	}
+	cmd.Flags().StringArrayVar(&names, "skill", nil, "`NAME` of a skill that may reach it; may be repeated")
+	if allow {
+		cmd.Flags().BoolVar(&anySkill, "any-skill", false, "open it to each skill whose grant admits it")
+	}
+	return cmd
+}
+
+// consumers are the skills that the flags name. Nothing is opened to all by leaving
+// them out.
+func consumers(origin abi.Origin, names []string, anySkill, allow bool) ([]config.SkillRef, error) {
+	refs := []config.SkillRef{}
+	for _, n := range names {
+		if err := abi.SkillName(n).Check(); err != nil {
+			return nil, usage(err.Error(), "")
+		}
+		refs = append(refs, config.SkillRef(n))
+	}
+	how := "glovebox egress allow " + config.ShellQuote(string(origin)) + " --skill NAME"
+	switch {
+	case anySkill && len(refs) > 0:
+		return nil, usage("--skill and --any-skill do not go together", how)
+	case anySkill:
+		return []config.SkillRef{config.AllSkills}, nil
+	case allow && len(refs) == 0:
+		return nil, usage("which skill may reach "+string(origin)+"? The refusal names it; --any-skill means all of them", how)
+	}
+	return refs, nil
+}
+
+// skillList is for people.
+func skillList(refs []config.SkillRef) string {
+	if len(refs) == 0 || slices.Contains(refs, config.AllSkills) {
+		return "any skill"
+	}
+	var b strings.Builder
+	for i, r := range refs {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(string(r))
+	}
+	return b.String()
 }
 
 // egressOrigin is one line of egress list.
 type egressOrigin struct {
-	Origin abi.Origin `json:"origin"`
-	From   string     `json:"from"` // the file that opens it
+	config.PrivateOrigin
+	From string `json:"from"` // the file that opens it
 }
 
 func (a *app) egressList() *cobra.Command {
@@ -75,7 +126,7 @@ func (a *app) egressList() *cobra.Command {
 			}
 			return a.show(map[string]any{"private": list}, func() {
 				for _, o := range list {
-					fmt.Fprintf(a.out, "%s\t%s\n", o.Origin, o.From)
+					fmt.Fprintf(a.out, "%s\t%s\t%s\n", o.Origin, skillList(o.Skills), o.From)
 				}
 			})
 		},
@@ -96,9 +147,7 @@ func (a *app) openOrigins(state *config.State) ([]egressOrigin, error) {
 		return nil, err
 	}
 	for _, o := range own {
-		if !slices.ContainsFunc(list, func(e egressOrigin) bool { return e.Origin == o }) {
-			list = append(list, egressOrigin{o, state.EgressFile()})
-		}
+		list = append(list, egressOrigin{o, state.EgressFile()})
 	}
 	return list, nil
 }

@@ -31,7 +31,7 @@ func TestEveryVerbSpeaksJSON(t *testing.T) {
 		{"budget", "", exitUnreachable}, {"budget main", "", exitUnreachable}, {"budget a b", "", exitUsage},
 		{"memory list", "", exitUnreachable}, {"memory search a", "", exitUnreachable}, {"memory show 1", "", exitUnreachable}, {"memory show x", "", exitUsage},
 		{"memory forget 1", "", exitUnreachable}, {"memory promote 1", "", exitUnreachable}, {"memory promote 0", "", exitUsage},
-		{"egress allow http://127.0.0.1:1", "", exitDone}, {"egress list", "", exitDone}, {"egress rm http://127.0.0.1:1", "", exitDone},
+		{"egress allow http://127.0.0.1:1 --skill calc", "", exitDone}, {"egress allow http://127.0.0.1:1", "", exitUsage}, {"egress list", "", exitDone}, {"egress rm http://127.0.0.1:1", "", exitDone},
 		{"secret set gh", "a-value-of-a-secret", exitDone}, {"secret list", "", exitDone}, {"secret rm gh", "", exitDone}, {"secret rm gh", "", exitFailed},
 		{"skill list", "", exitDone}, {"skill inspect " + calc, "", exitDone}, {"skill test " + calc, "", exitDone},
 		{"skill run " + calc + " evaluate -", `{"expression":"1+1"}`, exitDone},

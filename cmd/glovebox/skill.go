@@ -65,7 +65,7 @@ func (a *app) logHandler(level slog.Level) slog.Handler {
 // open opens the chamber of this run. A daemon on the same state folder may go on.
 func (a *app) open(ctx context.Context, state *config.State, private []abi.Origin) (*host.Chamber, error) {
 	return host.OpenChamber(ctx, host.ChamberConfig{
-		State: state, Private: func() []abi.Origin { return private }, Version: version, Log: slog.New(a.logHandler(slog.LevelError)),
+		State: state, Private: func(abi.SkillName) []abi.Origin { return private }, Version: version, Log: slog.New(a.logHandler(slog.LevelError)),
 	})
 }
 

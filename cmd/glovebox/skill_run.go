@@ -147,7 +147,7 @@ func (a *app) runTool(ctx context.Context, what, tool string, input []byte, flag
 	if err != nil {
 		return err
 	}
-	private, err := a.runOrigins(state, flags.http)
+	private, err := a.runOrigins(state, m.Name, flags.http)
 	if err != nil {
 		return err
 	}
@@ -246,16 +246,18 @@ func (f *runFlags) bareManifest(name abi.SkillName, profile abi.Profile) (*abi.M
 	return m, nil
 }
 
-// runOrigins are the private origins of this run: those that are open anyway, and
+// runOrigins are the private origins of this run: those that are open to the skill, and
 // those that the person at the keyboard wrote out.
-func (a *app) runOrigins(state *config.State, flags []string) ([]abi.Origin, error) {
+func (a *app) runOrigins(state *config.State, skill abi.SkillName, flags []string) ([]abi.Origin, error) {
 	open, err := a.openOrigins(state)
 	if err != nil {
 		return nil, err
 	}
 	var list []abi.Origin
 	for _, o := range open {
-		list = append(list, o.Origin)
+		if o.Admits(skill) {
+			list = append(list, o.Origin)
+		}
 	}
 	for _, flag := range flags {
 		if o, err := abi.ParseOrigin(flag); err == nil && !slices.Contains(list, o) {

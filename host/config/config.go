@@ -59,10 +59,11 @@ type Grants struct {
 	Dir string `yaml:"dir"`
 }
 
-// Egress opens origins that are private or loopback to the skills whose grants name
-// them. Nothing else makes such an address reachable, and nothing a link-local one.
+// Egress opens origins that are private or loopback, each to the skills that it names
+// and whose grants admit it. Nothing else makes such an address reachable, and nothing
+// a link-local one.
 type Egress struct {
-	Private []abi.Origin `yaml:"private"`
+	Private []PrivateOrigin `yaml:"private"`
 }
 
 // Agent is one agent. The zero value can use no skill.
@@ -244,13 +245,6 @@ func (c *Config) check() error {
 	}
 	if err := c.Approvals.check(seen); err != nil {
 		return err
-	}
-	for i, o := range c.Egress.Private {
-		parsed, err := abi.ParseOrigin(string(o))
-		if err != nil {
-			return fmt.Errorf("egress.private[%d]: %w", i, err)
-		}
-		c.Egress.Private[i] = parsed
 	}
 	return nil
 }

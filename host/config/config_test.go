@@ -21,7 +21,7 @@ listen: 127.0.0.1:0
 log: {level: debug}
 skills: {dirs: [skills, /opt/skills]}
 grants: {dir: grants}
-egress: {private: ["http://127.0.0.1:8080", "http://LOCALHOST:81"]}
+egress: {private: [{origin: "http://127.0.0.1:8080", skills: ["*"]}, {origin: "http://LOCALHOST:81", skills: [calc]}]}
 limits: {wall: 3s, output: 64KiB, http_calls: 2}
 agents:
   - {name: demo, model: offline, persona: be brief, skills: [calc]}
@@ -36,7 +36,7 @@ agents:
 	if strings.Join(cfg.Skills.Dirs, " ") != "/etc/gb/skills /opt/skills" {
 		t.Errorf("folders are not relative to the file: %v", cfg.Skills.Dirs)
 	}
-	if cfg.Egress.Private[1] != "http://localhost:81" {
+	if cfg.Egress.Private[1].Origin != "http://localhost:81" {
 		t.Errorf("origins are not canonical: %v", cfg.Egress.Private)
 	}
 	if cfg.Limits.Wall == nil || cfg.Limits.Output == nil || *cfg.Limits.HTTPCalls != 2 {
@@ -76,8 +76,10 @@ func TestParseRefuses(t *testing.T) {
 		"a mandate that names no tool":        {header + "agents: [{name: a, model: offline, mandate: [notes]}]\n", "SKILL.TOOL"},
 		"a long persona":                      {header + "agents: [{name: a, model: offline, persona: " + strings.Repeat("x", 16*abi.KiB+1) + "}]\n", "persona"},
 		"a skill that is no name":             {header + "agents: [{name: a, model: offline, skills: [../x]}]\n", "skill name"},
-		"a private origin with a path":        {header + "egress: {private: [\"http://127.0.0.1/x\"]}\n", "egress"},
-		"a wildcard as a private origin":      {header + "egress: {private: [\"http://*.local.test\"]}\n", "egress"},
+		"a private origin with a path":        {header + "egress: {private: [{origin: \"http://127.0.0.1/x\", skills: [a]}]}\n", "egress"},
+		"a private origin for nobody":         {header + "egress: {private: [{origin: \"http://127.0.0.1\", skills: []}]}\n", "names no skill"},
+		"a private origin without skills":     {header + "egress: {private: [\"http://127.0.0.1\"]}\n", "egress"},
+		"a wildcard as a private origin":      {header + "egress: {private: [{origin: \"http://*.local.test\", skills: [a]}]}\n", "egress"},
 		"a limit that is no size":             {header + "limits: {output: big}\n", "output"},
 		"fuel, which nothing enforces":        {header + "limits: {fuel: 5}\n", "fuel"},
 		"invalid UTF-8":                       {header + "persona: \xff\n", ""},
@@ -95,7 +97,7 @@ func TestParseRefuses(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(header + "agents: [{name: a, model: offline, skills: [\"*\"]}]\nlimits: {wall: 3s}\n"))
-	f.Add([]byte("schema: glovebox/config/v1\negress: {private: [\"http://127.0.0.1\"]}\n"))
+	f.Add([]byte("schema: glovebox/config/v1\negress: {private: [{origin: \"http://127.0.0.1\", skills: [a]}]}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		cfg, err := Parse("/x/glovebox.yaml", data)
 		if err != nil {

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -34,7 +35,7 @@ func TestStateIsPrivate(t *testing.T) {
 	if _, err := s.LoadKey("cache"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.SetPrivateOrigin("http://127.0.0.1", true); err != nil {
+	if _, err := s.SetPrivateOrigin("http://127.0.0.1", true, "webpage"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Publish(Info{PID: 1}); err != nil {
@@ -229,17 +230,22 @@ func TestPrivateOrigins(t *testing.T) {
 	for _, step := range []struct {
 		origin  abi.Origin
 		allow   bool
+		skills  []SkillRef
 		changed bool
 		after   string
 	}{
-		{"http://127.0.0.1:8080", true, true, "http://127.0.0.1:8080"},
-		{"http://127.0.0.1:8080", true, false, "http://127.0.0.1:8080"},
-		{"http://10.0.0.1", true, true, "http://10.0.0.1 http://127.0.0.1:8080"},
-		{"http://127.0.0.1:8080", false, true, "http://10.0.0.1"},
-		{"http://127.0.0.1:8080", false, false, "http://10.0.0.1"},
-		{"http://10.0.0.1", false, true, ""},
+		{"http://127.0.0.1:8080", true, []SkillRef{"b", "a", "b"}, true, "http://127.0.0.1:8080=[a b]"},
+		{"http://127.0.0.1:8080", true, []SkillRef{"a"}, false, "http://127.0.0.1:8080=[a b]"},
+		{"http://10.0.0.1", true, []SkillRef{AllSkills}, true, "http://10.0.0.1=[*] http://127.0.0.1:8080=[a b]"},
+		{"http://10.0.0.1", true, []SkillRef{"a"}, false, "http://10.0.0.1=[*] http://127.0.0.1:8080=[a b]"},
+		{"http://127.0.0.1:8080", true, []SkillRef{"c"}, true, "http://10.0.0.1=[*] http://127.0.0.1:8080=[a b c]"},
+		{"http://127.0.0.1:8080", false, []SkillRef{"a", "x"}, true, "http://10.0.0.1=[*] http://127.0.0.1:8080=[b c]"},
+		{"http://127.0.0.1:8080", false, []SkillRef{"x"}, false, "http://10.0.0.1=[*] http://127.0.0.1:8080=[b c]"},
+		{"http://127.0.0.1:8080", false, nil, true, "http://10.0.0.1=[*]"},
+		{"http://127.0.0.1:8080", false, nil, false, "http://10.0.0.1=[*]"},
+		{"http://10.0.0.1", false, nil, true, ""},
 	} {
-		changed, err := s.SetPrivateOrigin(step.origin, step.allow)
+		changed, err := s.SetPrivateOrigin(step.origin, step.allow, step.skills...)
 		if err != nil || changed != step.changed {
 			t.Fatalf("%+v: changed %v, error %v", step, changed, err)
 		}
@@ -248,24 +254,52 @@ func TestPrivateOrigins(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, o := range list {
-			got = append(got, string(o))
+		for _, p := range list {
+			got = append(got, fmt.Sprintf("%s=%v", p.Origin, p.Skills))
 		}
 		if strings.Join(got, " ") != step.after {
 			t.Fatalf("%+v: list %v", step, got)
 		}
 	}
+	if changed, err := s.SetPrivateOrigin("http://10.0.0.1", true); changed || err == nil {
+		t.Error("an origin was opened to nobody, or everybody")
+	}
+	if _, err := s.SetPrivateOrigin("http://10.0.0.1", true, AllSkills); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := s.SetPrivateOrigin("http://10.0.0.1", false, "a"); changed || err == nil {
+		t.Error("one skill was taken out of all")
+	}
 	for name, text := range map[string]string{
 		"a damaged file":        "{",
 		"another schema":        "schema: x\nprivate: []\n",
 		"an unknown key":        "schema: glovebox/egress/v1\nprivate: []\nall: true\n",
-		"an origin with a path": "schema: glovebox/egress/v1\nprivate: [\"http://127.0.0.1/a\"]\n",
+		"an origin with a path": "schema: glovebox/egress/v1\nprivate: [{origin: \"http://127.0.0.1/a\", skills: [a]}]\n",
+		"a bare origin":         "schema: glovebox/egress/v1\nprivate: [\"http://127.0.0.1\"]\n",
+		"no skill":              "schema: glovebox/egress/v1\nprivate: [{origin: \"http://127.0.0.1\"}]\n",
+		"an empty list":         "schema: glovebox/egress/v1\nprivate: [{origin: \"http://127.0.0.1\", skills: []}]\n",
+		"no skill's name":       "schema: glovebox/egress/v1\nprivate: [{origin: \"http://127.0.0.1\", skills: [\"a*\"]}]\n",
 	} {
 		if err := os.WriteFile(s.EgressFile(), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if list, err := s.PrivateOrigins(); err == nil {
 			t.Errorf("%s opened %v", name, list)
+		}
+	}
+}
+
+func TestPrivateOriginIsOpenToItsSkills(t *testing.T) {
+	t.Parallel()
+	list := []PrivateOrigin{
+		{"http://10.0.0.2", []SkillRef{"a", "b"}}, {"http://10.0.0.1", []SkillRef{"a"}}, {"http://10.0.0.2", []SkillRef{"a"}},
+		{"http://10.0.0.3", []SkillRef{AllSkills}}, {"http://10.0.0.4", nil},
+	}
+	for skill, want := range map[abi.SkillName]string{
+		"a": "[http://10.0.0.1 http://10.0.0.2 http://10.0.0.3]", "b": "[http://10.0.0.2 http://10.0.0.3]", "c": "[http://10.0.0.3]", "": "[]",
+	} {
+		if got := fmt.Sprint(OpenTo(list, skill)); got != want {
+			t.Errorf("skill %q reaches %s, want %s", skill, got, want)
 		}
 	}
 }

@@ -30,6 +30,8 @@ func outward() []Control {
 	return []Control{
 		{"special addresses are never dialled", "broker/guard.go", "return &blocked{at, ruleSpecial, what}", "return nil", "broker.TestMetadataStaysClosedWhenOpened"},
 		{"private addresses need the operator", "broker/guard.go", "return &blocked{at, rulePrivate, what}", "return nil", "broker.TestForbiddenAddressByLiteral"},
+		{"an opened origin is for its skills", "broker/guard.go", "slices.Contains(g.private(skill), o)", "slices.Contains(g.private(\"web\"), o)", "broker.TestOpenedOriginIsForTheNamedSkill"},
+		{"a private origin names its skills", "host/config/egress.go", "skill != \"\" && (slices.Contains(p.Skills, SkillRef(skill))", "true || skill != \"\" && (slices.Contains(p.Skills, SkillRef(skill))", "host/config.TestPrivateOriginIsOpenToItsSkills"},
 		{"the connected address is judged again", "broker/guard.go", "return g.check(r, at.Addr())", "return nil", "broker.TestRebindingStopsAtTheDialer"},
 		{"each resolved address is judged", "broker/guard.go", "\tfor _, a := range addrs {\n\t\tif err := g.check(r, a); err != nil {", "\tfor _, a := range addrs {\n\t\tif err := g.check(r, a); false && err != nil {", "broker.TestResolvedAnswersAreJudgedBeforeDialling"},
 		{"the daemon's own doors stay closed", "broker/guard.go", "if listens(at, g.listeners(), r.own) {", "if false && listens(at, g.listeners(), r.own) {", "broker.TestDaemonListenersStayClosedWhenOpened"},

@@ -86,7 +86,7 @@ func newNetwork(vault *broker.Vault) (*network, error) {
 	}
 	n.broker, err = broker.New(broker.Config{
 		Vault: vault, Resolver: n, Version: "contain",
-		Private:   func() []abi.Origin { return []abi.Origin{n.origin(), n.daemon()} },
+		Private:   func(abi.SkillName) []abi.Origin { return []abi.Origin{n.origin(), n.daemon()} },
 		Listeners: func() []netip.AddrPort { return []netip.AddrPort{n.canary.at} },
 	})
 	return n, err

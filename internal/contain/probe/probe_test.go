@@ -90,7 +90,7 @@ func TestOpenedCanaryIsRed(t *testing.T) {
 	t.Cleanup(n.close)
 	at := "http://" + n.canary.at.String()
 	loose, err := broker.New(broker.Config{
-		Resolver: n, Version: "contain", Private: func() []abi.Origin { return []abi.Origin{abi.Origin(at), n.origin()} }, Listeners: func() []netip.AddrPort { return nil },
+		Resolver: n, Version: "contain", Private: func(abi.SkillName) []abi.Origin { return []abi.Origin{abi.Origin(at), n.origin()} }, Listeners: func() []netip.AddrPort { return nil },
 	})
 	if err != nil {
 		t.Fatal(err)
