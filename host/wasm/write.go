@@ -155,6 +155,9 @@ func (p place) writeNew(name string, data []byte) error {
 		return err
 	}
 	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync() // before it gets its name: a crash leaves the old content or the new
+	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}

@@ -2,8 +2,10 @@ package compile
 
 import (
 	"context"
+	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/wasm/module"
 	"github.com/glovebox-dev/glovebox/sandbox"
 )
 
@@ -55,3 +57,12 @@ func (a *Artifact) Mount(ctx context.Context, change func(r *Record)) error {
 }
 
 var _ Confiner = (*sandbox.Spawner)(nil)
+
+// Refusals is what a store remembers; RefusedMax its bound.
+type Refusals struct{ refusals }
+
+const RefusedMax = refusedMax
+
+func (r *Refusals) Put(key string, why *module.Refusal, now time.Time) { r.put(key, why, now) }
+func (r *Refusals) Get(key string, now time.Time) *module.Refusal      { return r.get(key, now) }
+func (r *Refusals) Len() int                                           { return len(r.m) }

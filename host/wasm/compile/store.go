@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,8 @@ type Store struct {
 	flights singleflight.Group
 	running sync.WaitGroup // compilations that nobody may be waiting for any more
 	trim    sync.Mutex     // guards the choice of what to remove
+	refused refusals       // what the jail refused lately
+	jails   chan struct{}  // holds one token for each child that runs
 }
 
 // suffix ends the names of the store's files.
@@ -51,7 +54,7 @@ func Open(c Config) (*Store, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of compiled modules: %w", err)
 	}
-	s := &Store{cfg: c}
+	s := &Store{cfg: c, jails: make(chan struct{}, max(1, runtime.NumCPU()/2))} // a flood of modules leaves cores to those that run
 	if err := s.checkDir(); err != nil {
 		return nil, err
 	}
@@ -158,8 +161,17 @@ func (s *Store) get(ctx context.Context, key string, d abi.Digest, b []byte, o O
 	if err != nil {
 		return nil, err
 	}
+	if why := s.refused.get(key, time.Now()); why != nil {
+		again := *why
+		return nil, &again
+	}
+	s.jails <- struct{}{}
 	name, native, err := s.jail(ctx, b, rewritten, o)
+	<-s.jails
 	if err != nil {
+		if r := (*module.Refusal)(nil); errors.As(err, &r) {
+			s.refused.put(key, r, time.Now())
+		}
 		return nil, err
 	}
 	r := record{
