@@ -157,7 +157,13 @@ func resolve(v any, pointer string) any {
 // verbatim reports whether l is a URL that occurs whole in one earlier result and
 // would be fetched without anything of ours: no body, no other text.
 func (s *State) verbatim(d abi.Descriptor, args map[string]any, l *leaf) bool {
-	return Fetches(d, args) && len(l.text) == 1 && l.text[0].Kind == atom.URL && slices.Contains(s.URLs, l.text[0].Value)
+	if !Fetches(d, args) || len(l.text) != 1 || l.text[0].Kind != atom.URL || !slices.Contains(s.URLs, l.text[0].Value) {
+		return false
+	}
+	// The tool gets the value as it is: another spelling of the address, with a fragment
+	// or a detour, could spell something out.
+	raw, _ := l.value.(string)
+	return raw == l.text[0].Value || raw+"/" == l.text[0].Value
 }
 
 // Fetches reports whether a call does no more than fetch what its control values

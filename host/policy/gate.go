@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"regexp"
 	"slices"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -135,6 +136,9 @@ func leaves(out []leaf, d abi.Descriptor, args map[string]any, role abi.Role) ([
 	return out, nil
 }
 
+// fieldRE finds what can be the name of a field, as a schema fixes it.
+var fieldRE = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,31}$`)
+
 func appendLeaves(out []leaf, arg string, v any) ([]leaf, error) {
 	var err error
 	switch v := v.(type) {
@@ -152,8 +156,15 @@ func appendLeaves(out []leaf, arg string, v any) ([]leaf, error) {
 		}
 		slices.Sort(keys)
 		for _, k := range keys {
+			before := len(out)
 			if out, err = appendLeaves(out, arg, v[k]); err != nil {
 				return nil, err
+			}
+			// A name that is no field's, or that stands alone, is the value.
+			if len(out) == before || !fieldRE.MatchString(k) {
+				if out, err = appendLeaves(out, arg, k); err != nil {
+					return nil, err
+				}
 			}
 		}
 		return out, nil
