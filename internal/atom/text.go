@@ -108,13 +108,27 @@ func Links(s string) []Atom {
 		return nil // most text
 	}
 	var out []Atom
-	for _, a := range read(norm.NFKC.String(s)) {
-		if a.Kind == URL || a.Kind == Domain {
+	s = norm.NFKC.String(s)
+	for _, a := range read(s) {
+		if a.Kind == URL || a.Kind == Domain || a.Kind == Path && hostFirst.MatchString(a.Value) {
 			out = append(out, a)
+		}
+	}
+	for _, m := range schemeRE.FindAllString(s, -1) {
+		// A program may open what is read as no address here; nobody names it then.
+		if seq := read(m); len(seq) == 0 || seq[0].Kind != URL {
+			out = append(out, Atom{None, m})
 		}
 	}
 	return out
 }
+
+var (
+	// hostFirst finds a host and a path without a scheme, which chat programs link.
+	hostFirst = regexp.MustCompile(`^(?:[\pL\pN-]+\.)+\pL{2,}(?:/|$)`)
+	// schemeRE finds what claims to be an address, well formed or not, also without a scheme.
+	schemeRE = regexp.MustCompile(`(?i)(?:\b[a-z][a-z0-9+.-]*:[/\\]{2}|(?:^|[\s("'<=\]])[/\\]{2})[^\s<>"'` + "`" + `]+`)
+)
 
 func unbreak(r rune) rune {
 	if r == '\n' || r == '\t' || r == '\r' {
