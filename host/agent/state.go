@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -23,8 +24,39 @@ type Sessions interface {
 // quotes is the source of what somebody quotes in a message.
 var quotes = abi.ToolRef{Skill: "message", Tool: "quote"}
 
-// hear adds the message to what the session has seen. Quoted lines, which begin with
-// ">", are not the sender's own words: a stranger may have written them.
+// forwardedRE finds the line that mail programs put before what somebody else wrote.
+var forwardedRE = regexp.MustCompile(`(?i)^[-_ ]*(?:begin forwarded message:|(?:forwarded message|original message)[-_ ]*)$`)
+
+// ownWords parts a message into the sender's own words and what is quoted in it, which
+// a stranger may have written: lines that begin with ">", fenced blocks, and all that
+// follows the mark of a forwarded message.
+func ownWords(text string) (own, quoted string) {
+	text = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\v", "\n", "\f", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(text)
+	var words, others []string
+	fence, forwarded := "", false
+	for line := range strings.Lines(text) {
+		bare := strings.TrimSpace(line)
+		forwarded = forwarded || forwardedRE.MatchString(bare)
+		switch {
+		case fence != "":
+			if strings.HasPrefix(bare, fence) {
+				fence = ""
+			}
+			others = append(others, line)
+		case strings.HasPrefix(bare, "```"), strings.HasPrefix(bare, "~~~"):
+			fence = bare[:3]
+			others = append(others, line)
+		case forwarded, strings.HasPrefix(bare, ">"), strings.HasPrefix(bare, "＞"):
+			others = append(others, line)
+		default:
+			words = append(words, line)
+		}
+	}
+	return strings.Join(words, ""), strings.Join(others, "")
+}
+
+// hear adds the message to what the session has seen. What it quotes is not the
+// sender's own words.
 func (t *turn) hear(ctx context.Context) error {
 	if t.s.state == nil {
 		state := t.a.opts.Start
@@ -36,17 +68,10 @@ func (t *turn) hear(ctx context.Context) error {
 		}
 		t.s.state = &state
 	}
-	var words, quoted []string
-	for line := range strings.Lines(t.in.Text) {
-		if strings.HasPrefix(strings.TrimSpace(line), ">") {
-			quoted = append(quoted, line)
-		} else {
-			words = append(words, line)
-		}
-	}
+	words, quoted := ownWords(t.in.Text)
 	// What is kept of a message holds no known secret.
 	redact := t.door().cfg.Guard.Redact
-	own := redact(strings.Join(words, ""))
+	own := redact(words)
 	if t.a.opts.Sessions != nil {
 		if err := t.a.opts.Sessions.Heard(ctx, t.in.Session, t.in.Label, own); err != nil {
 			return t.lost(err)
@@ -56,7 +81,7 @@ func (t *turn) hear(ctx context.Context) error {
 	if len(quoted) == 0 {
 		return nil
 	}
-	return t.saw(ctx, policy.Source{Tool: quotes, Label: label.Label{Readers: t.in.Label.Readers}, Text: redact(strings.Join(quoted, ""))})
+	return t.saw(ctx, policy.Source{Tool: quotes, Label: label.Label{Readers: t.in.Label.Readers}, Text: redact(quoted)})
 }
 
 // saw adds a result to what the session has seen.
