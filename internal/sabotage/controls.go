@@ -71,7 +71,7 @@ func inward() []Control {
 func gate() []Control {
 	return []Control{
 		{"rule 4: the mandate", "host/policy/gate.go", "if s.Mandate != nil && !slices.Contains(s.Mandate.Tools, ref) {", "if false && !slices.Contains(s.Mandate.Tools, ref) {", "host/policy.TestWorkedExamples"},
-		{"rule 5: provenance", "host/policy/gate.go", "\tif len(unendorsed) > 0 {\n\t\treturn Judgement{Verdict: VerdictAsk, Rule: RuleProvenance, Findings: unendorsed}\n\t}\n\tif flows", "\tif flows", "host/policy.TestWorkedExamples"},
+		{"rule 5: provenance", "host/policy/gate.go", "\tif len(unendorsed) > 0 {\n\t\treturn Judgement{Verdict: VerdictAsk, Rule: RuleProvenance, Findings: unendorsed, Flows: flows}\n\t}\n", "", "host/policy.TestWorkedExamples"},
 		{"rule 6: readers", "host/policy/flow.go", "if context.Readers.Contains(p) {", "if true || context.Readers.Contains(p) {", "host/policy.TestWorkedExamples"},
 		{"rule 7: links", "host/policy/gate.go", "if links := s.links(d, args); len(links) > 0 {", "if links := s.links(d, args); false && len(links) > 0 {", "host/policy.TestWorkedExamples"},
 		{"destructive calls are confirmed", "host/policy/gate.go", "&& s.Confirm == ConfirmDestructive:", "&& false:", "host/policy.TestConfirmDestructiveIsTheDefault"},

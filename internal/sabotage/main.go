@@ -100,11 +100,13 @@ func try(c Control, dir string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("test %q: want package/dir.TestName", c.Test)
 	}
-	cmd := exec.Command("go", "test", "-count=1", "-overlay", list, "-run", "^"+test+"$", "./"+pkg)
+	cmd := exec.Command("go", "test", "-v", "-count=1", "-overlay", list, "-run", "^"+test+"$", "./"+pkg)
 	out, err := cmd.CombinedOutput()
 	switch {
 	case err == nil && bytes.Contains(out, []byte("no tests to run")):
 		return "", fmt.Errorf("%s does not exist", c.Test)
+	case err == nil && bytes.Contains(out, []byte("--- SKIP: "+test)):
+		return "", fmt.Errorf("%s is skipped here: run this with make, as root, with what it needs installed", c.Test)
 	case err == nil:
 		return "GREEN", nil
 	case !bytes.Contains(out, []byte("--- FAIL: "+test)) && !bytes.Contains(out, []byte("panic:")) && !bytes.Contains(out, []byte("fatal error:")):
