@@ -191,7 +191,9 @@ func (s *State) flows(d abi.Descriptor, controls []leaf, args map[string]any, to
 		if context.Readers.Contains(p) {
 			continue
 		}
-		if s.Readers == ReadersNamed || slices.ContainsFunc(controls, func(l leaf) bool {
+		// A recipient that the descriptor fixes was named by nobody.
+		named := slices.ContainsFunc(controls, func(l leaf) bool { return PrincipalOf(l.text) == p })
+		if s.Readers == ReadersNamed && named || slices.ContainsFunc(controls, func(l leaf) bool {
 			return PrincipalOf(l.text) == p && s.verbatim(d, args, &l) // the address carries nothing of ours
 		}) {
 			continue

@@ -47,3 +47,19 @@ func TestNamesInAControlObjectAreControl(t *testing.T) {
 		}
 	}
 }
+
+// readers: named is about who was named; a server that the tool has fixed is not.
+func TestFixedRecipientIsNotNamed(t *testing.T) {
+	t.Parallel()
+	s := owner("send it to bob@corp.example").saw("mail.search", private, "x")
+	s.Readers = ReadersNamed
+	args := map[string]any{"to": "bob@corp.example"}
+	d := abi.Descriptor{Effect: abi.EffectEgress, Recipients: []string{"/to"}}
+	if j := Judge(tool("mail.send"), "", d, args, s); j.Verdict != VerdictAllow {
+		t.Errorf("named: %v %s", j.Verdict, j.Rule)
+	}
+	d.Recipients = append(d.Recipients, "host:relay.example")
+	if j := Judge(tool("mail.send"), "", d, args, s); j.Rule != RuleReaders {
+		t.Errorf("fixed: %v %s", j.Verdict, j.Rule)
+	}
+}
