@@ -121,7 +121,7 @@ func TestNothingGoesPastTheDoors(t *testing.T) {
 		}
 	}
 	src, err := os.ReadFile("../../host/host.go")
-	if err != nil || !strings.Contains(string(src), "return guarded(h.guard, wasm.Services{") {
+	if err != nil || !strings.Contains(string(src), "return guarded(h.guard, s)") {
 		t.Error("the services of guests are not guarded in host/host.go")
 	}
 	src, err = os.ReadFile("../../host/world.go")

@@ -77,6 +77,10 @@ func gate() []Control {
 		{"destructive calls are confirmed", "host/policy/gate.go", "&& s.Confirm == ConfirmDestructive:", "&& false:", "host/policy.TestConfirmDestructiveIsTheDefault"},
 		{"only trusted reads vouch", "host/policy/state.go", "if src.Effect == abi.EffectRead && src.Label.Integrity >= label.Peer {", "if true {", "host/policy.TestNonInterference"},
 		{"results lower the context", "host/policy/state.go", "s.Context = s.Context.Join(src.Label)", "_ = src.Label", "host/policy.TestWorkedExamples"},
+		{"only a plain fetch offers addresses", "host/policy/state.go", "if !src.Fetched {", "if false {", "host.TestEchoDoesNotEndorseAnAddress"},
+		{"an offered address has one spelling", "host/policy/flow.go", "return raw == l.text[0].Value || raw+\"/\" == l.text[0].Value", "_ = raw\n\treturn true", "host/policy.TestVerbatimIsOneSpelling"},
+		{"who has files does not merely fetch", "host/gate.go", "switch takes = takes || open; {", "switch takes = takes || open && false; {", "host.TestDescriptorSeesHiddenAddresses"},
+		{"an error tells nothing of a handle", "host/agent/dispatcher.go", "if len(p.req.State.Carried) > 0 { // the error", "if false { // the error", "host/agent.TestRefusalTellsNothingOfAHandle"},
 		{"short identifiers need their kind", "host/policy/flow.go", "len(l.text[0].Value) < 4 {", "false {", "host/policy.TestWorkedExamples"},
 	}
 }
