@@ -92,6 +92,8 @@ func (l *Ledger) Set(agent, parent abi.AgentID, limits []Limit) error {
 			return fmt.Errorf("budget: window %q is not hour or day", string(x.Window))
 		}
 	}
+	l.prepaid.mu.Lock()
+	defer l.prepaid.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for p := parent; p != ""; p = l.parent[p] {
@@ -100,6 +102,7 @@ func (l *Ledger) Set(agent, parent abi.AgentID, limits []Limit) error {
 		}
 	}
 	l.limits[agent], l.parent[agent] = append([]Limit(nil), limits...), parent
+	clear(l.prepaid.blocks) // booked under other limits: it stays spent
 	return nil
 }
 

@@ -60,10 +60,14 @@ func (l *Ledger) One(ctx context.Context, agent abi.AgentID, r Resource) (func(c
 		l.prepaid.blocks[key] = b
 	}
 	b.left--
+	ended := false
 	return func(_ context.Context, happened bool) error {
 		l.prepaid.mu.Lock()
 		defer l.prepaid.mu.Unlock()
-		if !happened {
+		if ended {
+			return ErrSettled
+		}
+		if ended = true; !happened {
 			b.left++ // of a block that has been replaced it is lost
 		}
 		return nil

@@ -123,3 +123,50 @@ func TestPrepaidUnitsOutliveNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestAUnitIsGivenBackOnce: ending a call twice makes no units.
+func TestAUnitIsGivenBackOnce(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	l := open(t, filepath.Join(t.TempDir(), "b.db"), noon())
+	if err := l.Set("a", "", []Limit{{Calls, Day, 1000}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // one block is booked, and one unit of it is really used
+		end, err := l.One(ctx, "a", Calls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := end(ctx, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := end(ctx, false); !errors.Is(err, ErrSettled) {
+			t.Errorf("a second end: %v", err)
+		}
+	}
+	if n := spent(t, l, "a"); n != 2 {
+		t.Errorf("%d are spent, want 2", n)
+	}
+}
+
+// TestALoweredLimitHoldsAtOnce: what was booked under the old limit, for the agent or
+// for whom it works for, is not handed out under the new one.
+func TestALoweredLimitHoldsAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	l := open(t, filepath.Join(t.TempDir(), "b.db"), noon())
+	wide := []Limit{{Calls, Day, 50_000}}
+	if err := errors.Join(l.Set("p", "", wide), l.Set("c", "p", wide)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.One(ctx, "c", Calls); err != nil { // books a block of 1,000
+		t.Fatal(err)
+	}
+	if err := l.Set("p", "", []Limit{{Calls, Day, 500}}); err != nil {
+		t.Fatal(err)
+	}
+	var ex *Exceeded
+	if _, err := l.One(ctx, "c", Calls); !errors.As(err, &ex) || ex.Agent != "p" {
+		t.Errorf("a call beyond the lowered limit: %v", err)
+	}
+}

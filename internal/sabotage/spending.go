@@ -3,6 +3,9 @@ package main
 // spending are the controls on what agents spend, and on what they remember.
 func spending() []Control {
 	return []Control{
+		{"a prepaid unit is given back once", "host/budget/prepaid.go", "if ended {", "if ended && false {", "host/budget.TestAUnitIsGivenBackOnce"},
+		{"a lowered limit takes back what was prepaid", "host/budget/ledger.go", "\tclear(l.prepaid.blocks) // booked", "\t// booked", "host/budget.TestALoweredLimitHoldsAtOnce"},
+		{"a prepaid block is booked before it is handed out", "host/budget/prepaid.go", "b = &block{size, now}", "b = &block{2 * size, now}", "host/budget.TestPrepaidUnitsNeverPassTheLimit"},
 		{"no call runs without a reservation", "host/agent/meter.go", "charge, err := p.d.cfg.Meter.Call(ctx, p.req.Agent)\n\tif err != nil {", "charge, err := p.d.cfg.Meter.Call(ctx, p.req.Agent)\n\tif false && err != nil {", "host/agent.TestNothingRunsWithoutAReservation"},
 		{"nobody is asked without a reservation", "host/agent/dispatcher.go", "asked, err := m.Ask(ctx, p.req.Agent)\n\t\tif err != nil {", "asked, err := m.Ask(ctx, p.req.Agent)\n\t\tif false && err != nil {", "host/agent.TestNothingRunsWithoutAReservation"},
 		{"requests are counted before they are sent", "host/budget_services.go", "budget.Amounts{budget.Egress: hops * size})", "budget.Amounts{budget.Egress: 0 * hops * size})", "host.TestEgressBudgetStopsRequests"},
