@@ -4,25 +4,30 @@ package arch
 func Glovebox() Rules {
 	return Rules{
 		Row: map[string]int{
-			"cmd/glovebox": 6,
+			"cmd/glovebox": 7,
 
-			"host": 5,
+			"host": 6,
+
+			"skills/install": 5,
 
 			"host/admin": 4, "host/agent": 4, "host/agent/offline": 4, "host/agent/scripted": 4,
+			"skills/artifact": 4, "skills/registry": 4, "skills/importer": 4,
 
-			"host/approval": 3, "host/wasm": 3, "skills": 3,
+			"host/approval": 3, "host/provenance": 3, "host/wasm": 3, "skills": 3,
 
-			"host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2, "host/provenance": 2,
+			"host/policy": 1, "host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2,
+			"skills/advisory": 2, "skills/signature": 2,
 
-			"internal/guard": 1, "host/policy": 1, "host/budget": 1, "host/audit": 1, "host/config": 1, "broker": 1, "sandbox": 1, "host/wasm/module": 1,
+			"internal/guard": 1, "host/budget": 1, "host/audit": 1, "host/config": 1,
+			"broker": 1, "sandbox": 1, "host/wasm/module": 1, "skills/sbom": 1,
 
 			"abi": 0, "abi/guest": 0, "internal/sqlitex": 0, "internal/redact": 0, "internal/canon": 0, "internal/label": 0, "internal/atom": 0,
 
 			// Programs that measure the tree.
-			"internal/contain": 5, "internal/contain/probe": 5, "internal/contain/run": 6, "internal/bench": 6, "internal/sabotage": 6,
+			"internal/contain": 6, "internal/contain/probe": 6, "internal/contain/run": 7, "internal/bench": 7, "internal/sabotage": 7,
 
 			// Test support stands in the row of what it serves.
-			"internal/arch": 0, "internal/testenv": 0, "abi/abitest": 1, "host/wasm/module/modtest": 1,
+			"internal/arch": 0, "internal/testenv": 0, "skills/signature/signtest": 3, "abi/abitest": 1, "host/wasm/module/modtest": 1,
 		},
 		Owner: map[string][]string{
 			"os/exec":                         {"sandbox", "internal/testenv", "internal/bench", "internal/sabotage"},
@@ -32,11 +37,15 @@ func Glovebox() Rules {
 			"github.com/extism/go-pdk":        {"abi/guest"},
 			"github.com/labstack/echo":        {"host/admin"},
 			"crypto/aes":                      {"broker"},
-			"crypto/ecdsa":                    {"broker", "host/audit"},
+			"crypto/ecdsa":                    {"broker", "host/audit", "skills/signature", "skills/registry"},
 			"crypto/ed25519":                  {"broker", "host/audit"},
 			"golang.org/x/crypto":             {"broker"},
-			"github.com/google/osv-scanner":   {"skills"},
-			"github.com/sigstore":             {"skills"},
+			"github.com/google/osv-scanner":   nil, // the oracle of a test module
+			"github.com/google/osv-scalibr":   {"skills/advisory"},
+			"github.com/sigstore":             {"skills/signature/..."},
+			"github.com/theupdateframework":   {"skills/registry", "skills/signature"},
+			"oras.land/oras-go":               {"skills/artifact"},
+			"github.com/CycloneDX":            {"skills/sbom"},
 			"github.com/invopop/jsonschema":   nil, // generates the checked-in schemas, in a test
 			"github.com/rogpeppe/go-internal": nil,
 			"unsafe":                          {"abi/guest"},

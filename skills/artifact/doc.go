@@ -1,0 +1,3 @@
+// Package artifact packs a skill as an OCI artifact, deterministically, and moves it to and from
+// registries, folders and static web servers.
+package artifact

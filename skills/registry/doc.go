@@ -1,0 +1,2 @@
+// Package registry reads and makes signed indexes of skills by The Update Framework.
+package registry
