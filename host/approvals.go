@@ -16,6 +16,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 // The principals of this daemon. Who speaks in a chat is never who approves: an
@@ -139,12 +140,12 @@ func (a *approvals) Approve(ctx context.Context, ask agent.Ask) (policy.Approval
 }
 
 // Endorsed implements agent.Endorser.
-func (a *approvals) Endorsed(ctx context.Context, id abi.AgentID, session abi.SessionID) ([]policy.Endorsement, error) {
+func (a *approvals) Endorsed(ctx context.Context, id abi.AgentID, session abi.SessionID) ([]gate.Endorsement, error) {
 	live, err := a.store.Endorsed(ctx, id, session)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]policy.Endorsement, 0, len(live))
+	list := make([]gate.Endorsement, 0, len(live))
 	for _, e := range live {
 		list = append(list, e.For())
 	}

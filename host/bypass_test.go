@@ -11,6 +11,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/admin"
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 // The tests of this file are named after ways around approval that were found in other
@@ -55,13 +56,13 @@ func TestBypass04FreshConfigurationAsksAndRulesAreRead(t *testing.T) {
 		config string
 		rule   string
 	}{
-		"no rule":                  {"", string(policy.RuleLocal)},
+		"no rule":                  {"", string(gate.RuleLocal)},
 		"a rule that asks":         {"approvals: {rules: [{tool: calc.evaluate, action: ask}]}\n", agent.RuleNotApproved},
 		"a rule that denies":       {"approvals: {rules: [{tool: calc.evaluate, action: deny}]}\n", "approvals/rules[0]"},
 		"a rule for its skill":     {"approvals: {rules: [{tool: calc.*, action: deny}]}\n", "approvals/rules[0]"},
-		"a rule for another tool":  {"approvals: {rules: [{tool: textstat.analyse, action: deny}]}\n", string(policy.RuleLocal)},
+		"a rule for another tool":  {"approvals: {rules: [{tool: textstat.analyse, action: deny}]}\n", string(gate.RuleLocal)},
 		"a rule for its agent":     {"approvals: {rules: [{tool: calc.evaluate, agent: main, action: deny}]}\n", "approvals/rules[0]"},
-		"a rule for another agent": {"approvals: {rules: [{tool: calc.evaluate, agent: other, action: deny}]}\nagents: [{name: main, model: offline, skills: [\"*\"]}, {name: other, model: offline}]\n", string(policy.RuleLocal)},
+		"a rule for another agent": {"approvals: {rules: [{tool: calc.evaluate, agent: other, action: deny}]}\nagents: [{name: main, model: offline, skills: [\"*\"]}, {name: other, model: offline}]\n", string(gate.RuleLocal)},
 		"the first rule decides":   {"approvals: {rules: [{tool: calc.evaluate, action: ask}, {tool: \"*\", action: deny}]}\n", agent.RuleNotApproved},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -155,7 +156,7 @@ func TestBypass07NoToolChangesTheHost(t *testing.T) {
 		}
 	}
 	for _, own := range []string{"host.config", "approval.approve", "policy.allow", "glovebox.up", "agent.grant"} {
-		if c := f.ask(own, `{}`); c.Rule != string(policy.RuleUnknownTool) {
+		if c := f.ask(own, `{}`); c.Rule != string(gate.RuleUnknownTool) {
 			t.Errorf("%s: %+v", own, c)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/admin"
 	"github.com/glovebox-dev/glovebox/host/audit"
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 // ErrNoDecision is returned for a record that is not about a call of a tool.
@@ -94,35 +94,35 @@ func explain(asked audit.Record, call []audit.Record) (admin.Explanation, error)
 		ref = abi.ToolRef{} // a name that a model made up
 	}
 	for _, r := range []string{x.GateRule, x.Rule} {
-		why := policy.Rule(r).Why()
+		why := gate.Rule(r).Why()
 		if why == "" {
 			continue
 		}
 		x.GateWhy = why
-		if fix := policy.Rule(r).Fix(ref, decided.Agent); fix != "" && !slices.Contains(x.Changes, fix) {
+		if fix := gate.Rule(r).Fix(ref, decided.Agent); fix != "" && !slices.Contains(x.Changes, fix) {
 			x.Changes = append(x.Changes, fix)
 		}
 		break
 	}
-	x.Changes = append(x.Changes, changes(policy.Rule(x.GateRule), decided)...)
+	x.Changes = append(x.Changes, changes(gate.Rule(x.GateRule), decided)...)
 	return x, nil
 }
 
 // changes are the ways out beside the approval of one call, for each rule that asks.
-func changes(rule policy.Rule, r *audit.Record) []string {
+func changes(rule gate.Rule, r *audit.Record) []string {
 	switch rule {
-	case policy.RuleProvenance:
+	case gate.RuleProvenance:
 		return []string{"when it asks again: glovebox approval endorse ID --argument NAME --for session"}
-	case policy.RuleMandate:
+	case gate.RuleMandate:
 		return []string{fmt.Sprintf("in glovebox.yaml, agent %s: mandate: [%s, …]", r.Agent, r.Tool)}
-	case policy.RuleReaders:
+	case gate.RuleReaders:
 		return []string{
 			fmt.Sprintf("in glovebox.yaml, agent %s: mandate: with the tools whose content may go to whom you name", r.Agent),
 			fmt.Sprintf("in glovebox.yaml, agent %s: readers: named", r.Agent),
 		}
-	case policy.RuleDestructive:
+	case gate.RuleDestructive:
 		return []string{fmt.Sprintf("in glovebox.yaml, agent %s: confirm: rules, and name each value yourself", r.Agent)}
-	case policy.RuleUndeclared:
+	case gate.RuleUndeclared:
 		return []string{"have the author declare the tool's effect and arguments in skill.yaml"}
 	}
 	return nil

@@ -8,7 +8,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/config"
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -17,16 +17,16 @@ import (
 var ownerLabel = label.Label{Integrity: label.Owner}
 
 // startOf is what the gate knows of an agent before anything was said.
-func startOf(a config.Agent) policy.State {
-	s := policy.State{Context: label.Trusted()}
+func startOf(a config.Agent) gate.State {
+	s := gate.State{Context: label.Trusted()}
 	if a.Confirm == config.ConfirmRules {
-		s.Confirm = policy.ConfirmByRules
+		s.Confirm = gate.ConfirmByRules
 	}
 	if a.Readers == config.ReadersNamed {
-		s.Readers = policy.ReadersNamed
+		s.Readers = gate.ReadersNamed
 	}
 	if a.Mandate != nil {
-		s.Mandate = &policy.Mandate{}
+		s.Mandate = &gate.Mandate{}
 		for _, t := range a.Mandate {
 			s.Mandate.Tools = append(s.Mandate.Tools, abi.ToolRef(t))
 		}

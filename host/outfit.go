@@ -6,7 +6,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/agent"
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 // Outfit is what one agent of a configuration may call and reach.
@@ -14,8 +14,8 @@ type Outfit struct {
 	Agent  abi.AgentID
 	Tools  []agent.Spec // without what runs them
 	Rights map[abi.SkillName]abi.Rights
-	Rules  agent.Rules  // the operator's
-	Start  policy.State // of each of its sessions
+	Rules  agent.Rules // the operator's
+	Start  gate.State  // of each of its sessions
 }
 
 // Outfits tells what the agents of a daemon with this configuration would have. Like

@@ -17,6 +17,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -86,7 +87,7 @@ var ErrAgain = errors.New("the gate must judge the call again")
 // Endorser is an Approver that knows which values a person has endorsed.
 type Endorser interface {
 	// Endorsed lists the live endorsements of a session.
-	Endorsed(ctx context.Context, agent abi.AgentID, session abi.SessionID) ([]policy.Endorsement, error)
+	Endorsed(ctx context.Context, agent abi.AgentID, session abi.SessionID) ([]gate.Endorsement, error)
 	// Spend uses up the endorsements that serve once and that the call relies on, right
 	// before the effect: of two calls that rely on one, one runs.
 	Spend(ctx context.Context, call policy.Call, pin abi.Digest, args map[string]any) error
@@ -103,12 +104,12 @@ type Ask struct {
 	Pin       abi.Digest          `json:"pin"` // of the tool's version
 	Effect    abi.Effect          `json:"effect"`
 	Class     abi.Class           `json:"class"`
-	Rule      policy.Rule         `json:"rule"`
+	Rule      gate.Rule           `json:"rule"`
 	Why       string              `json:"why"`
 	Context   label.Label         `json:"context"`         // of everything that the model has seen
 	Args      json.RawMessage     `json:"args"`            // canonical, complete
 	Roles     map[string]abi.Role `json:"roles,omitempty"` // of the arguments that the descriptor lists
-	Judgement policy.Judgement    `json:"judgement"`       // what is not endorsed, and what would flow to whom
+	Judgement gate.Judgement      `json:"judgement"`       // what is not endorsed, and what would flow to whom
 	Subject   policy.Binding      `json:"subject"`         // the call, whenever it is made
 	Binding   policy.Binding      `json:"binding"`         // the call until Expires
 	Expires   time.Time           `json:"expires"`
@@ -147,7 +148,7 @@ type CallReport struct {
 	Tool       string          `json:"tool"`
 	Class      abi.Class       `json:"class"`
 	Args       json.RawMessage `json:"args,omitempty"` // canonical; left out above 4 KiB
-	Verdict    policy.Verdict  `json:"verdict"`        // of the whole door: allow = it ran
+	Verdict    gate.Verdict    `json:"verdict"`        // of the whole door: allow = it ran
 	Rule       string          `json:"rule"`
 	Why        string          `json:"why,omitempty"`
 	Fix        string          `json:"fix,omitempty"`
@@ -162,9 +163,9 @@ type CallReport struct {
 	OutcomeSeq uint64          `json:"outcomeSeq,omitempty"` // of the outcome
 	Duration   time.Duration   `json:"duration,omitempty"`
 
-	Judgement policy.Judgement `json:"judgement"`       // of the gate, with what led to it
-	Label     label.Label      `json:"label"`           // of Text and Denials
-	Effect    abi.Effect       `json:"effect,omitzero"` // that the tool was registered with
+	Judgement gate.Judgement `json:"judgement"`       // of the gate, with what led to it
+	Label     label.Label    `json:"label"`           // of Text and Denials
+	Effect    abi.Effect     `json:"effect,omitzero"` // that the tool was registered with
 
 	fetched bool // the gate let it fetch what its control values name, and nothing else went out
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 // The tests of this file are named after ways around approval that were found in other
@@ -105,9 +106,9 @@ func TestGrantIsClaimedBeforeTheEffect(t *testing.T) {
 // What the operator's rules say is what happens, and the person is asked by their name.
 func TestRulesOfTheOperatorDecide(t *testing.T) {
 	t.Parallel()
-	for verdict, outcome := range map[policy.Verdict]string{policy.VerdictDeny: agent.OutcomeDenied, policy.VerdictAsk: agent.OutcomeOK, policy.VerdictAllow: agent.OutcomeOK} {
+	for verdict, outcome := range map[gate.Verdict]string{gate.VerdictDeny: agent.OutcomeDenied, gate.VerdictAsk: agent.OutcomeOK, gate.VerdictAllow: agent.OutcomeOK} {
 		x := newTool("x.y")
-		var asked []policy.Rule
+		var asked []gate.Rule
 		k := newKit(t, func(c *agent.Config) {
 			c.Rules = func(d policy.Decision, c policy.Call) policy.Decision {
 				return d.Stricter(verdict, "rule/1", "because", "")
@@ -118,7 +119,7 @@ func TestRulesOfTheOperatorDecide(t *testing.T) {
 			})
 		}, x.spec(abi.EffectRead, textSchema))
 		r := k.call("x.y", `{"text":"a"}`)
-		if r.Outcome != outcome || (len(asked) == 1) != (verdict == policy.VerdictAsk) || verdict != policy.VerdictAllow && r.Rule != "rule/1" {
+		if r.Outcome != outcome || (len(asked) == 1) != (verdict == gate.VerdictAsk) || verdict != gate.VerdictAllow && r.Rule != "rule/1" {
 			t.Errorf("%v: %+v, asked %v", verdict, r, asked)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/canon"
 	"github.com/glovebox-dev/glovebox/internal/guard"
 	"github.com/glovebox-dev/glovebox/internal/label"
@@ -144,7 +145,7 @@ type Request struct {
 	Agent   abi.AgentID
 	Session abi.SessionID
 	From    policy.Principal // whose message led to the call
-	State   policy.State     // what the session has seen; zero is tainted and private
+	State   gate.State       // what the session has seen; zero is tainted and private
 	Call    ToolCall
 	Held    func(handle string) (Held, bool) // content behind the session's handles; nil knows none
 	Events  func(Event)
@@ -189,7 +190,7 @@ type passage struct {
 
 func (p *passage) refuse(rule, why, fix string) bool {
 	r := &p.report
-	r.Verdict, r.Rule, r.Why, r.Fix = policy.VerdictDeny, rule, why, fix
+	r.Verdict, r.Rule, r.Why, r.Fix = gate.VerdictDeny, rule, why, fix
 	return false
 }
 
@@ -197,7 +198,7 @@ func (p *passage) refuse(rule, why, fix string) bool {
 func (p *passage) read(ctx context.Context) bool {
 	ref, err := abi.ParseToolRef(p.req.Call.Tool)
 	if err != nil {
-		return p.refuse(string(policy.RuleUnknownTool), "there is no such tool: a name is SKILL.TOOL", "glovebox skill list")
+		return p.refuse(string(gate.RuleUnknownTool), "there is no such tool: a name is SKILL.TOOL", "glovebox skill list")
 	}
 	p.ref = ref
 	raw := p.req.Call.Args
@@ -223,9 +224,9 @@ func (p *passage) read(ctx context.Context) bool {
 	}
 	// What the gate denies whatever the arguments are is said first.
 	switch {
-	case argsErr != nil && (p.dec.Rule() == policy.RuleArguments || p.dec.Verdict() != policy.VerdictDeny):
+	case argsErr != nil && (p.dec.Rule() == gate.RuleArguments || p.dec.Verdict() != gate.VerdictDeny):
 		return p.refuse(RuleArguments, "arguments: "+argsErr.Error(), "pass one JSON object that fits the tool's schema")
-	case p.dec.Verdict() == policy.VerdictDeny:
+	case p.dec.Verdict() == gate.VerdictDeny:
 		return p.refuse(string(p.dec.Rule()), p.dec.Why(), p.dec.Fix())
 	case p.req.Call.AsHandle && !handleable(p.tool.Descriptor):
 		return p.refuse(RuleHandle, "the result of this tool is never kept behind a handle", "make the call without it")
@@ -289,7 +290,7 @@ func (p *passage) admit(ctx context.Context) bool {
 			p.req.State.Endorsed = list
 		}
 		p.judge()
-		if p.dec.Verdict() == policy.VerdictDeny {
+		if p.dec.Verdict() == gate.VerdictDeny {
 			return p.refuse(string(p.dec.Rule()), p.dec.Why(), p.dec.Fix())
 		}
 		admitted, again := p.approve(ctx)
@@ -304,7 +305,7 @@ func (p *passage) admit(ctx context.Context) bool {
 // tells that the person endorsed a value instead.
 func (p *passage) approve(ctx context.Context) (admitted, again bool) {
 	var err error
-	if p.dec.Verdict() == policy.VerdictAllow {
+	if p.dec.Verdict() == gate.VerdictAllow {
 		if p.auth, err = policy.Allow(p.dec); err != nil {
 			return p.refuse(string(p.dec.Rule()), err.Error(), p.dec.Fix()), false
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 func TestAdmittedCallIsRecordedBeforeAndAfter(t *testing.T) {
@@ -30,7 +31,7 @@ func TestAdmittedCallIsRecordedBeforeAndAfter(t *testing.T) {
 	req := request("notes.add", ` { "text" : "milk" } `)
 	req.Events = func(e agent.Event) { events = append(events, e.Kind) }
 	r := k.d.Dispatch(context.Background(), req)
-	if r.Verdict != policy.VerdictAllow || r.Outcome != agent.OutcomeOK || r.Text != "saved" || r.Rule != "gate/local" || r.Seq != 1 || r.OutcomeSeq != 2 {
+	if r.Verdict != gate.VerdictAllow || r.Outcome != agent.OutcomeOK || r.Text != "saved" || r.Rule != "gate/local" || r.Seq != 1 || r.OutcomeSeq != 2 {
 		t.Errorf("%+v", r)
 	}
 	if !slices.Equal(seen, []string{"tool.intent notes.add "}) {
@@ -100,7 +101,7 @@ func TestRefusals(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := k.call(tt.tool, tt.args)
-			if r.Verdict != policy.VerdictDeny || r.Rule != tt.rule || r.Outcome != agent.OutcomeDenied || r.Why == "" || r.Fix == "" || r.Seq == 0 || r.OutcomeSeq != 0 {
+			if r.Verdict != gate.VerdictDeny || r.Rule != tt.rule || r.Outcome != agent.OutcomeDenied || r.Why == "" || r.Fix == "" || r.Seq == 0 || r.OutcomeSeq != 0 {
 				t.Errorf("%+v, want rule %s", r, tt.rule)
 			}
 			if len(r.Why) > 1024 || len(r.Tool) > 512 {
@@ -137,7 +138,7 @@ func TestNoRecordNoEffect(t *testing.T) {
 		x := newTool("notes.x")
 		k := newKit(t, func(c *agent.Config) { c.Approver = approver(yes) }, x.spec(effect, textSchema))
 		k.rec.fail = func(e audit.Entry) bool { return e.Event == audit.EventIntent }
-		if r := k.call("notes.x", `{"text":"a"}`); r.Rule != agent.RuleNoRecord || r.Verdict != policy.VerdictDeny || x.effects.Load() != 0 {
+		if r := k.call("notes.x", `{"text":"a"}`); r.Rule != agent.RuleNoRecord || r.Verdict != gate.VerdictDeny || x.effects.Load() != 0 {
 			t.Errorf("%v: %+v, %d effects", effect, r, x.effects.Load())
 		}
 	}
@@ -220,7 +221,7 @@ func TestApprovals(t *testing.T) {
 			x := newTool("notes.delete")
 			k := newKit(t, func(c *agent.Config) { c.Approver, c.ApprovalTimeout = tt.approver, 50*time.Millisecond }, x.spec(abi.EffectIrreversible, textSchema))
 			r := k.call("notes.delete", `{"text":"a"}`)
-			if x.effects.Load() != tt.effects || (r.Verdict == policy.VerdictAllow) != (tt.effects == 1) {
+			if x.effects.Load() != tt.effects || (r.Verdict == gate.VerdictAllow) != (tt.effects == 1) {
 				t.Errorf("%d effects, %+v", x.effects.Load(), r)
 			}
 			if tt.effects == 1 && (r.Approval != "a1" || k.rec.entries[0].Event != audit.EventAsked || k.rec.entries[1].Approval != "a1") {
@@ -409,7 +410,7 @@ func FuzzDispatch(f *testing.F) {
 		ran := add.effects.Load() - before
 		var a struct{ Text *string }
 		valid := name == "notes.add" && json.Unmarshal(args, &a) == nil && a.Text != nil
-		if ran == 1 && !valid || (ran == 1) != (r.Verdict == policy.VerdictAllow) || del.effects.Load() != 0 || len(k.rec.entries) == 0 {
+		if ran == 1 && !valid || (ran == 1) != (r.Verdict == gate.VerdictAllow) || del.effects.Load() != 0 || len(k.rec.entries) == 0 {
 			t.Fatalf("%q %q: %+v", name, args, r)
 		}
 	})

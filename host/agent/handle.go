@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/canon"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
@@ -138,7 +138,7 @@ func (p *passage) expand(v any, role abi.Role) (any, error) {
 			return nil, fmt.Errorf("%w: this session does not have it, or not any more", errHandle)
 		}
 		p.carried = p.carried.Join(h.Label)
-		p.req.State.Carried = append(p.req.State.Carried, policy.Content{Tool: h.Tool, Label: h.Label})
+		p.req.State.Carried = append(p.req.State.Carried, gate.Content{Tool: h.Tool, Label: h.Label})
 		return h.Text, nil
 	case []any:
 		list := make([]any, len(v))

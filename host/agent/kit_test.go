@@ -14,6 +14,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -131,12 +132,12 @@ func (k *kit) call(name, args string) agent.CallReport {
 }
 
 func request(name, args string) agent.Request {
-	return agent.Request{Agent: "home", Session: "s", From: "owner:emma", State: policy.State{Context: label.Trusted()}, Call: agent.ToolCall{ID: "1", Tool: name, Args: json.RawMessage(args)}}
+	return agent.Request{Agent: "home", Session: "s", From: "owner:emma", State: gate.State{Context: label.Trusted()}, Call: agent.ToolCall{ID: "1", Tool: name, Args: json.RawMessage(args)}}
 }
 
 func newAgent(t testing.TB, m agent.Model, k *kit, change func(*agent.Options)) *agent.Agent {
 	t.Helper()
-	o := agent.Options{ID: "home", Model: m, Start: policy.State{Context: label.Trusted()}, Dispatcher: k.d, System: agent.NewSystem(agent.Literal("You are a test."))}
+	o := agent.Options{ID: "home", Model: m, Start: gate.State{Context: label.Trusted()}, Dispatcher: k.d, System: agent.NewSystem(agent.Literal("You are a test."))}
 	if change != nil {
 		change(&o)
 	}

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/glovebox-dev/glovebox/abi"
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 // Errors of Handle.
@@ -25,8 +25,8 @@ type Options struct {
 	Model      Model
 	Dispatcher *Dispatcher
 	System     System
-	Start      policy.State // of a new session, by the operator; zero is tainted from the first word
-	Sessions   Sessions     // keeps what sessions have seen; nil: only this process remembers
+	Start      gate.State // of a new session, by the operator; zero is tainted from the first word
+	Sessions   Sessions   // keeps what sessions have seen; nil: only this process remembers
 
 	MaxSteps    int // model turns for one message; 8
 	MaxCalls    int // tool calls for one message; 16

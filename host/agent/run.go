@@ -13,6 +13,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/canon"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
@@ -70,7 +71,7 @@ func (p *passage) intend(ctx context.Context) bool {
 	if ctx.Err() != nil {
 		return p.refuse(RuleCancelled, "the message was cancelled", "send it again")
 	}
-	p.report.Verdict = policy.VerdictAllow
+	p.report.Verdict = gate.VerdictAllow
 	e := p.judged(p.entry(audit.EventIntent))
 	e.Durable = p.report.Class != abi.ClassRead // an effect never precedes its record
 	maps.Copy(e.Detail, p.controls())
@@ -93,7 +94,7 @@ func (p *passage) claim(ctx context.Context) bool {
 		}
 	}
 	c, ok := p.d.cfg.Approver.(Claimer)
-	if !ok || p.dec.Verdict() != policy.VerdictAsk {
+	if !ok || p.dec.Verdict() != gate.VerdictAsk {
 		return true
 	}
 	if err := c.Claim(ctx, p.grant); err != nil {
@@ -139,7 +140,7 @@ func (p *passage) run(ctx context.Context) {
 	r.Label = out.Label.Join(p.carried)
 	r.Label.Integrity = min(r.Label.Integrity, p.auth.Context().Integrity)
 	// What a person had to admit may hold anything, and may be repeated.
-	r.fetched = p.dec.Verdict() == policy.VerdictAllow && policy.Fetches(p.tool.Descriptor, p.values)
+	r.fetched = p.dec.Verdict() == gate.VerdictAllow && gate.Fetches(p.tool.Descriptor, p.values)
 	r.Outcome = OutcomeOK
 	switch {
 	case errors.Is(err, errPanic):

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/guard"
 )
 
@@ -93,7 +94,7 @@ func (p *passage) wary(d policy.Decision) policy.Decision {
 	if !marked {
 		return d
 	}
-	return d.Stricter(policy.VerdictAsk, guard.RuleCompromised,
+	return d.Stricter(gate.VerdictAsk, guard.RuleCompromised,
 		fmt.Sprintf("in this conversation %s, so that every call of it asks", met.Error()),
 		"look at the audit log, then glovebox approval clear "+string(p.req.Agent)+" "+string(p.req.Session)+", or start a new conversation")
 }

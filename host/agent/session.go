@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"github.com/glovebox-dev/glovebox/abi"
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 // session is one conversation. Whoever holds its lane may touch items.
@@ -17,8 +17,8 @@ type session struct {
 	touched uint64        // guarded by sessions.mu
 	items   []Item
 
-	state *policy.State // what the session has seen; nil: not loaded
-	held  held          // results behind handles
+	state *gate.State // what the session has seen; nil: not loaded
+	held  held        // results behind handles
 }
 
 // sessions is the table of conversations in memory. The zero value with a limit and

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -15,10 +15,10 @@ import (
 // nor the loss of a transcript makes a session trusted again.
 type Sessions interface {
 	// Load returns what a session has seen; one that is not known begins with start.
-	Load(ctx context.Context, id abi.SessionID, start policy.State) (policy.State, error)
+	Load(ctx context.Context, id abi.SessionID, start gate.State) (gate.State, error)
 	// Heard and Read add to that, in order.
 	Heard(ctx context.Context, id abi.SessionID, l label.Label, words string) error
-	Read(ctx context.Context, id abi.SessionID, src policy.Source) error
+	Read(ctx context.Context, id abi.SessionID, src gate.Source) error
 }
 
 // quotes is the source of what somebody quotes in a message.
@@ -81,11 +81,11 @@ func (t *turn) hear(ctx context.Context) error {
 	if len(quoted) == 0 {
 		return nil
 	}
-	return t.saw(ctx, policy.Source{Tool: quotes, Label: label.Label{Readers: t.in.Label.Readers}, Text: redact(quoted)})
+	return t.saw(ctx, gate.Source{Tool: quotes, Label: label.Label{Readers: t.in.Label.Readers}, Text: redact(quoted)})
 }
 
 // saw adds a result to what the session has seen.
-func (t *turn) saw(ctx context.Context, src policy.Source) error {
+func (t *turn) saw(ctx context.Context, src gate.Source) error {
 	if t.a.opts.Sessions != nil {
 		if err := t.a.opts.Sessions.Read(context.WithoutCancel(ctx), t.in.Session, src); err != nil {
 			return t.lost(err)
@@ -102,7 +102,7 @@ func (t *turn) lost(err error) error {
 }
 
 // sourceOf is what the model learns from a call that ran.
-func sourceOf(r CallReport) policy.Source {
+func sourceOf(r CallReport) gate.Source {
 	ref, err := abi.ParseToolRef(r.Tool)
 	if err != nil {
 		ref = abi.ToolRef{} // no tool of that name exists, so this cannot be
@@ -111,7 +111,7 @@ func sourceOf(r CallReport) policy.Source {
 	if text == "" {
 		text = r.Why
 	}
-	return policy.Source{Tool: ref, Effect: r.Effect, Label: r.Label, Text: text, Fetched: r.fetched}
+	return gate.Source{Tool: ref, Effect: r.Effect, Label: r.Label, Text: text, Fetched: r.fetched}
 }
 
 // hold keeps the result of a call in the host; what is left of it in r says nothing

@@ -9,6 +9,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -79,13 +80,13 @@ type Request struct {
 	Tool         abi.ToolRef         `json:"tool"`
 	Pin          abi.Digest          `json:"pin"` // of the tool's version
 	Effect       abi.Effect          `json:"effect,omitzero"`
-	Rule         policy.Rule         `json:"rule"`
+	Rule         gate.Rule           `json:"rule"`
 	Why          string              `json:"why"`
 	Context      label.Label         `json:"context"`
 	Args         json.RawMessage     `json:"args,omitempty"` // canonical JSON (RFC 8785)
 	Roles        map[string]abi.Role `json:"roles,omitempty"`
-	Findings     []policy.Finding    `json:"findings,omitempty"`
-	Flows        []policy.Flow       `json:"flows,omitempty"`
+	Findings     []gate.Finding      `json:"findings,omitempty"`
+	Flows        []gate.Flow         `json:"flows,omitempty"`
 	Links        []string            `json:"links,omitempty"`
 	Subject      policy.Binding      `json:"-"` // the call, whenever it is made
 	Binding      policy.Binding      `json:"-"` // the call until Expires

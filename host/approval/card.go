@@ -14,6 +14,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/canon"
 )
 
@@ -29,7 +30,7 @@ type Card struct {
 	Version   abi.Digest       `json:"version"`
 	Effect    string           `json:"effect"`
 	Class     string           `json:"class"`
-	Rule      policy.Rule      `json:"rule"`
+	Rule      gate.Rule        `json:"rule"`
 	Why       string           `json:"why"`
 	Context   string           `json:"context"`
 	Fields    []Field          `json:"fields"`

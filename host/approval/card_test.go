@@ -11,10 +11,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/glovebox-dev/glovebox/abi"
-	"github.com/glovebox-dev/glovebox/host/policy"
-	"github.com/glovebox-dev/glovebox/internal/label"
 	"pgregory.net/rapid"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -47,24 +48,24 @@ func golden(t *testing.T, name, got string) {
 // TestCardGolden pins what a person sees.
 func TestCardGolden(t *testing.T) {
 	t.Parallel()
-	finding := func(arg, value string) policy.Finding {
-		return policy.Finding{Argument: arg, Value: value, Why: "from bills.read (tainted, owner); neither your own words nor a trusted source name it"}
+	finding := func(arg, value string) gate.Finding {
+		return gate.Finding{Argument: arg, Value: value, Why: "from bills.read (tainted, owner); neither your own words nor a trusted source name it"}
 	}
 	for name, x := range map[string]struct {
 		args   string
 		change func(*row)
 	}{
 		"payment": {`{"amount":98.7,"recipient":"US133000000121212121212","subject":"bill"}`, func(r *row) {
-			r.Request.Rule, r.Request.Why = policy.RuleProvenance, "a value that decides what happens was named by nobody trusted"
-			r.Request.Findings = []policy.Finding{finding("amount", "98.7"), finding("recipient", `"US133000000121212121212"`)}
+			r.Request.Rule, r.Request.Why = gate.RuleProvenance, "a value that decides what happens was named by nobody trusted"
+			r.Request.Findings = []gate.Finding{finding("amount", "98.7"), finding("recipient", `"US133000000121212121212"`)}
 			r.Request.Roles = map[string]abi.Role{"subject": abi.RoleContent}
 		}},
 		"mail": {`{"body":"Hi Bob,\nsee https://evil.example/?q=1\n\napproval aaaaaaaaaaaaaaaa (pending): agent home wants nothing  \n","cc":[],"to":["bob@corp.example","m\u0430llory@corp.example"]}`, func(r *row) {
 			r.Request.Tool, r.Request.Effect = abi.ToolRef{Skill: "mail", Tool: "send"}, abi.EffectEgress
 			r.Request.Context = label.Label{Readers: label.ReadBy("email:ana@corp.example")}
-			r.Request.Rule, r.Request.Why = policy.RuleReaders, "private content would reach somebody who may not see it"
-			r.Request.Findings = []policy.Finding{finding("to", `"m\u0430llory@corp.example"`)}
-			r.Request.Flows = []policy.Flow{{Source: abi.ToolRef{Skill: "mail", Tool: "search"}, To: "email:bob@corp.example"}}
+			r.Request.Rule, r.Request.Why = gate.RuleReaders, "private content would reach somebody who may not see it"
+			r.Request.Findings = []gate.Finding{finding("to", `"m\u0430llory@corp.example"`)}
+			r.Request.Flows = []gate.Flow{{Source: abi.ToolRef{Skill: "mail", Tool: "search"}, To: "email:bob@corp.example"}}
 			r.Request.Links = []string{"https://evil.example/?q=1"}
 			r.Request.Roles = map[string]abi.Role{"body": abi.RoleContent}
 		}},
@@ -74,7 +75,7 @@ func TestCardGolden(t *testing.T) {
 			r.Request = r.Request.withoutContent()
 		}},
 		"undeclared": {`{"deep":{"list":[{"a":null},[],{}],"n":-0.5},"long":"` + strings.Repeat("x", 300) + `"}`, func(r *row) {
-			r.Request.Effect, r.Request.Rule = abi.EffectUnknown, policy.RuleUndeclared
+			r.Request.Effect, r.Request.Rule = abi.EffectUnknown, gate.RuleUndeclared
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +133,7 @@ func TestCardHidesKnownSecrets(t *testing.T) {
 	s := &Store{cfg: Config{Redact: func(text string) string { return strings.ReplaceAll(text, "hunter2hunter2", "[secret:x]") }}}
 	r := asked(`{"body":"is hunter2hunter2","hunter2hunter2":"x"}`)
 	r.Request.Links = []string{"https://a.example/hunter2hunter2"}
-	r.Request.Findings = []policy.Finding{{Argument: "hunter2hunter2", Value: `"x"`, Why: "hunter2hunter2"}, {Argument: "z", Value: "hunter2hunter2"}}
+	r.Request.Findings = []gate.Finding{{Argument: "hunter2hunter2", Value: `"x"`, Why: "hunter2hunter2"}, {Argument: "z", Value: "hunter2hunter2"}}
 	card, err := s.card(r)
 	if err != nil {
 		t.Fatal(err)
@@ -235,7 +236,7 @@ func FuzzCard(f *testing.F) {
 			t.Skip()
 		}
 		r := asked(string(raw))
-		r.Request.Findings = []policy.Finding{{Argument: name, Value: value, Why: why}}
+		r.Request.Findings = []gate.Finding{{Argument: name, Value: value, Why: why}}
 		card, err := (&Store{}).card(r)
 		if err != nil {
 			return // not canonical JSON, such as a lone surrogate

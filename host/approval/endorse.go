@@ -12,6 +12,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/atom"
 	"github.com/glovebox-dev/glovebox/internal/canon"
 )
@@ -71,8 +72,8 @@ type Endorsement struct {
 }
 
 // For returns e as the gate takes it.
-func (e Endorsement) For() policy.Endorsement {
-	return policy.Endorsement{Tool: e.Tool, Digest: e.Digest, Argument: e.Arg, Value: e.Value}
+func (e Endorsement) For() gate.Endorsement {
+	return gate.Endorsement{Tool: e.Tool, Digest: e.Digest, Argument: e.Arg, Value: e.Value}
 }
 
 // commandish finds arguments whose value is a command.
@@ -161,7 +162,7 @@ func (r Request) value(v Value) (atom.Seq, string, error) {
 	return nil, "", fmt.Errorf("%w: %d values in argument %q", ErrWhich, len(seqs), v.Argument)
 }
 
-// Endorsed lists the live endorsements of a session: what policy.State.Endorsed holds.
+// Endorsed lists the live endorsements of a session: what gate.State.Endorsed holds.
 func (s *Store) Endorsed(ctx context.Context, agent abi.AgentID, session abi.SessionID) ([]Endorsement, error) {
 	return s.endorsements(ctx, `WHERE state = ? AND expires > ? AND agent = ? AND session = ? ORDER BY made, rowid`, endorsementLive, s.cfg.Now().UnixNano(), agent, session)
 }

@@ -9,25 +9,25 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/atom"
 	"github.com/glovebox-dev/glovebox/internal/canon"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // doubted is a request whose findings are those of the gate about a tainted session.
-func doubted(t *testing.T, args string, endorsed []Endorsement) (Request, policy.Judgement) {
+func doubted(t *testing.T, args string, endorsed []Endorsement) (Request, gate.Judgement) {
 	t.Helper()
 	v, err := canon.Parse([]byte(args), canon.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := request(string(v.Canonical()))
-	state := policy.State{Context: label.Label{}, Confirm: policy.ConfirmByRules}
+	state := gate.State{Context: label.Label{}, Confirm: gate.ConfirmByRules}
 	for _, e := range endorsed {
 		state.Endorsed = append(state.Endorsed, e.For())
 	}
-	j := policy.Judge(tool, r.Pin, abi.Descriptor{Name: tool.Tool, Effect: abi.EffectIrreversible}, v.Any().(map[string]any), state)
+	j := gate.Judge(tool, r.Pin, abi.Descriptor{Name: tool.Tool, Effect: abi.EffectIrreversible}, v.Any().(map[string]any), state)
 	r.Findings, r.Flows, r.Links = j.Findings, j.Flows, j.Links
 	return r, j
 }
@@ -50,7 +50,7 @@ func TestEndorsedValueSatisfiesItsArgumentOnly(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
 	r, j := doubted(t, args, nil)
-	if j.Verdict != policy.VerdictAsk || len(j.Findings) != 2 {
+	if j.Verdict != gate.VerdictAsk || len(j.Findings) != 2 {
 		t.Fatalf("%+v", j)
 	}
 	if err := b.endorse(r, Value{Argument: "recipient", Scope: ScopeSession}); err != nil {
@@ -71,8 +71,8 @@ func TestEndorsedValueSatisfiesItsArgumentOnly(t *testing.T) {
 	if _, j := doubted(t, `{"amount":"98.7","sender":"GB29NWBK60161331926819"}`, list); len(j.Findings) != 2 {
 		t.Errorf("another argument: %+v", j)
 	}
-	j = policy.Judge(tool, abi.DigestOf([]byte("next version")), abi.Descriptor{Effect: abi.EffectIrreversible},
-		map[string]any{"recipient": "GB29NWBK60161331926819"}, policy.State{Endorsed: []policy.Endorsement{list[0].For()}})
+	j = gate.Judge(tool, abi.DigestOf([]byte("next version")), abi.Descriptor{Effect: abi.EffectIrreversible},
+		map[string]any{"recipient": "GB29NWBK60161331926819"}, gate.State{Endorsed: []gate.Endorsement{list[0].For()}})
 	if len(j.Findings) != 1 {
 		t.Errorf("another version of the tool: %+v", j)
 	}
@@ -151,7 +151,7 @@ func TestWhatCannotBeEndorsed(t *testing.T) {
 		{"a wider scope", args, Value{"recipient", "", "always"}, errBadScope},
 	} {
 		r, j := doubted(t, x.args, nil)
-		if j.Verdict != policy.VerdictAsk {
+		if j.Verdict != gate.VerdictAsk {
 			t.Fatalf("%s: %+v", x.name, j)
 		}
 		before, _ := b.Endorsements(t.Context())

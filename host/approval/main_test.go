@@ -10,10 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/label"
-	"go.uber.org/goleak"
 )
 
 // TestMain is the process that a crash test kills when it is started as one.
@@ -189,7 +191,7 @@ func callOf(args string) proposed {
 }
 
 // state is a session in which the context has the label l.
-func state(l label.Label) policy.State { return policy.State{Context: l} }
+func state(l label.Label) gate.State { return gate.State{Context: l} }
 
 // decide is the gate's decision about a call.
 func decide(c proposed) policy.Decision { return registry().Decide(c.Call, state(c.Context)) }
@@ -197,12 +199,12 @@ func decide(c proposed) policy.Decision { return registry().Decide(c.Call, state
 // requestOf is what the dispatcher would ask about a call.
 func requestOf(c proposed, expires time.Time) Request {
 	d := decide(c)
-	if d.Verdict() == policy.VerdictDeny { // the gate would not let it get here; the store must bear it all the same
+	if d.Verdict() == gate.VerdictDeny { // the gate would not let it get here; the store must bear it all the same
 		d = decide(callOf(`{}`))
 	}
 	return Request{
 		Agent: c.Agent, Session: c.Session, Call: c.ID, Requester: c.Requester, Conversation: "chat:emma", Tool: c.Tool, Pin: d.Pin(),
-		Effect: abi.EffectIrreversible, Rule: policy.RuleDestructive, Why: "the tool does what cannot be undone, so a person must approve it", Context: c.Context, Args: c.Args,
+		Effect: abi.EffectIrreversible, Rule: gate.RuleDestructive, Why: "the tool does what cannot be undone, so a person must approve it", Context: c.Context, Args: c.Args,
 		Subject: d.Subject(), Binding: d.Bind(expires), Expires: expires,
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 // Action is what a rule does to a call that it matches. There is none that allows.
@@ -47,12 +48,12 @@ func (rs Rules) Apply(d policy.Decision, c policy.Call) policy.Decision {
 		if !r.Matches(c.Agent, c.Tool) {
 			continue
 		}
-		name := policy.Rule(fmt.Sprintf("approvals/rules[%d]", i))
+		name := gate.Rule(fmt.Sprintf("approvals/rules[%d]", i))
 		fix := fmt.Sprintf("change approvals.rules[%d] in the configuration", i)
 		if r.Action == ActionAsk {
-			return d.Stricter(policy.VerdictAsk, name, "a rule of the operator asks about "+r.Tool, "approve exactly this call when asked")
+			return d.Stricter(gate.VerdictAsk, name, "a rule of the operator asks about "+r.Tool, "approve exactly this call when asked")
 		}
-		return d.Stricter(policy.VerdictDeny, name, "a rule of the operator denies "+r.Tool, fix)
+		return d.Stricter(gate.VerdictDeny, name, "a rule of the operator denies "+r.Tool, fix)
 	}
 	return d
 }

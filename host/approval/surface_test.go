@@ -7,6 +7,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 const anID = "k3f7k3f7k3f7k3f7"
@@ -157,21 +158,21 @@ func TestRules(t *testing.T) {
 		name  string
 		rules Rules
 		call  proposed
-		want  policy.Verdict
-		rule  policy.Rule
+		want  gate.Verdict
+		rule  gate.Rule
 	}{
-		{"none", nil, list, policy.VerdictAllow, policy.RuleLocal},
-		{"a read that asks", Rules{{"bank.list", "", ActionAsk}}, list, policy.VerdictAsk, "approvals/rules[0]"},
-		{"a read that is denied", Rules{{"bank.list", "home", ActionDeny}}, list, policy.VerdictDeny, "approvals/rules[0]"},
-		{"another agent", Rules{{"bank.list", "work", ActionDeny}}, list, policy.VerdictAllow, policy.RuleLocal},
-		{"another tool", Rules{{"bank.lists", "", ActionDeny}}, list, policy.VerdictAllow, policy.RuleLocal},
-		{"another skill", Rules{{"bankx.*", "", ActionDeny}}, list, policy.VerdictAllow, policy.RuleLocal},
-		{"a whole skill", Rules{{"bank.*", "", ActionDeny}}, list, policy.VerdictDeny, "approvals/rules[0]"},
-		{"everything", Rules{{"*", "", ActionAsk}}, list, policy.VerdictAsk, "approvals/rules[0]"},
-		{"the first decides", Rules{{"bank.list", "", ActionAsk}, {"*", "", ActionDeny}}, list, policy.VerdictAsk, "approvals/rules[0]"},
-		{"the second decides", Rules{{"bank.send", "", ActionAsk}, {"*", "", ActionDeny}}, list, policy.VerdictDeny, "approvals/rules[1]"},
-		{"asking does not loosen", Rules{{"bank.send", "", ActionAsk}}, send, policy.VerdictAsk, policy.RuleDestructive},
-		{"an unknown action denies", Rules{{"bank.list", "", "allow"}}, list, policy.VerdictDeny, "approvals/rules[0]"},
+		{"none", nil, list, gate.VerdictAllow, gate.RuleLocal},
+		{"a read that asks", Rules{{"bank.list", "", ActionAsk}}, list, gate.VerdictAsk, "approvals/rules[0]"},
+		{"a read that is denied", Rules{{"bank.list", "home", ActionDeny}}, list, gate.VerdictDeny, "approvals/rules[0]"},
+		{"another agent", Rules{{"bank.list", "work", ActionDeny}}, list, gate.VerdictAllow, gate.RuleLocal},
+		{"another tool", Rules{{"bank.lists", "", ActionDeny}}, list, gate.VerdictAllow, gate.RuleLocal},
+		{"another skill", Rules{{"bankx.*", "", ActionDeny}}, list, gate.VerdictAllow, gate.RuleLocal},
+		{"a whole skill", Rules{{"bank.*", "", ActionDeny}}, list, gate.VerdictDeny, "approvals/rules[0]"},
+		{"everything", Rules{{"*", "", ActionAsk}}, list, gate.VerdictAsk, "approvals/rules[0]"},
+		{"the first decides", Rules{{"bank.list", "", ActionAsk}, {"*", "", ActionDeny}}, list, gate.VerdictAsk, "approvals/rules[0]"},
+		{"the second decides", Rules{{"bank.send", "", ActionAsk}, {"*", "", ActionDeny}}, list, gate.VerdictDeny, "approvals/rules[1]"},
+		{"asking does not loosen", Rules{{"bank.send", "", ActionAsk}}, send, gate.VerdictAsk, gate.RuleDestructive},
+		{"an unknown action denies", Rules{{"bank.list", "", "allow"}}, list, gate.VerdictDeny, "approvals/rules[0]"},
 	} {
 		d := x.rules.Apply(decide(x.call), x.call.Call)
 		if d.Verdict() != x.want || d.Rule() != x.rule {

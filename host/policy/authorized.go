@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -44,7 +45,7 @@ type Authorized struct {
 
 // Allow mints the authorization of a call that the gate admitted unasked.
 func Allow(d Decision) (Authorized, error) {
-	if d.Verdict() != VerdictAllow {
+	if d.Verdict() != gate.VerdictAllow {
 		return Authorized{}, fmt.Errorf("%w (rule %s)", ErrDenied, d.Rule())
 	}
 	return mint(d)
@@ -55,7 +56,7 @@ func Allow(d Decision) (Authorized, error) {
 // exactly that call.
 func Approve(d Decision, a Approval, now time.Time) (Authorized, error) {
 	switch {
-	case d.Verdict() != VerdictAsk:
+	case d.Verdict() != gate.VerdictAsk:
 		return Authorized{}, fmt.Errorf("%w (rule %s)", ErrDenied, d.Rule())
 	case !a.Granted || a.By == "":
 		return Authorized{}, ErrNotApproved

@@ -20,33 +20,9 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
-
-// Verdict is the outcome of a decision. The zero value denies.
-type Verdict uint8
-
-// The verdicts, strictest first.
-const (
-	VerdictDeny Verdict = iota
-	VerdictAsk
-	VerdictAllow
-)
-
-// String returns deny, ask or allow.
-func (v Verdict) String() string {
-	switch v {
-	case VerdictAsk:
-		return "ask"
-	case VerdictAllow:
-		return "allow"
-	case VerdictDeny:
-	}
-	return "deny"
-}
-
-// MarshalText implements encoding.TextMarshaler.
-func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
 // Principal names who speaks or answers, such as operator:cli. It is set by the
 // host from an authenticated connection, never from a message.
@@ -113,7 +89,7 @@ func lines(l label.Label) string {
 // Decision is what Decide says about one call. Its fields cannot be set outside
 // this package, so a decision cannot be edited into another one.
 type Decision struct {
-	judgement Judgement
+	judgement gate.Judgement
 	why, fix  string // of an operator's rule; the gate's own are looked up
 	effect    abi.Effect
 	call      Call
@@ -125,16 +101,16 @@ type Decision struct {
 }
 
 // Verdict returns the verdict.
-func (d Decision) Verdict() Verdict { return d.judgement.Verdict }
+func (d Decision) Verdict() gate.Verdict { return d.judgement.Verdict }
 
 // Rule returns the id of the rule that decided.
-func (d Decision) Rule() Rule { return d.Judgement().Rule }
+func (d Decision) Rule() gate.Rule { return d.Judgement().Rule }
 
 // Judgement returns the verdict with what led to it.
-func (d Decision) Judgement() Judgement {
+func (d Decision) Judgement() gate.Judgement {
 	j := d.judgement
 	if j.Rule == "" {
-		j.Rule = RuleNone
+		j.Rule = gate.RuleNone
 	}
 	return j
 }
@@ -144,12 +120,12 @@ func (d Decision) Why() string {
 	if d.why != "" {
 		return d.why
 	}
-	return d.judgement.why()
+	return d.judgement.Why()
 }
 
 // Fix returns what changes the verdict, for the operator: a command or what to do.
 func (d Decision) Fix() string {
-	if d.why != "" || d.Verdict() == VerdictAllow {
+	if d.why != "" || d.Verdict() == gate.VerdictAllow {
 		return d.fix
 	}
 	return d.Rule().Fix(d.call.Tool, d.call.Agent)
@@ -179,12 +155,12 @@ func (d Decision) Bind(expires time.Time) Binding {
 
 // Stricter returns d with the verdict v of an operator's rule, if that is stricter
 // than what the gate said; a rule never loosens.
-func (d Decision) Stricter(v Verdict, rule Rule, why, fix string) Decision {
+func (d Decision) Stricter(v gate.Verdict, rule gate.Rule, why, fix string) Decision {
 	if v >= d.Verdict() {
 		return d
 	}
 	d.judgement.Verdict, d.judgement.Rule, d.why, d.fix = v, rule, why, fix
-	if v == VerdictDeny {
+	if v == gate.VerdictDeny {
 		d.subject = Binding{}
 	}
 	return d

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -54,7 +55,7 @@ func registry(t testing.TB) *Registry {
 }
 
 // seen is a clean session in which the owner named the values of these tests.
-var seen = State{Context: label.Trusted()}.Hear(label.Trusted(), "take 1 or 2")
+var seen = gate.State{Context: label.Trusted()}.Hear(label.Trusted(), "take 1 or 2")
 
 func call(tool string) Call {
 	return Call{Agent: "home", Session: "s", ID: "c", Requester: "owner:emma", Tool: ref("notes", tool), Digest: digest, Args: json.RawMessage(`{"a":1}`)}
@@ -71,28 +72,28 @@ func TestDecide(t *testing.T) {
 	tests := []struct {
 		name    string
 		call    Call
-		verdict Verdict
-		rule    Rule
+		verdict gate.Verdict
+		rule    gate.Rule
 		class   abi.Class
 	}{
-		{"a read runs", call("read"), VerdictAllow, RuleLocal, abi.ClassRead},
-		{"a local change runs", call("local"), VerdictAllow, RuleLocal, abi.ClassMutate},
-		{"egress in a clean context runs", call("egress"), VerdictAllow, RuleClean, abi.ClassMutate},
-		{"destructive asks", call("delete"), VerdictAsk, RuleDestructive, abi.ClassDestructive},
-		{"undeclared asks", call("unknown"), VerdictAsk, RuleUndeclared, abi.ClassDestructive},
-		{"an effect of the future is denied", call("odd"), VerdictDeny, RuleNone, abi.ClassDestructive},
-		{"not granted", call("hidden"), VerdictDeny, RuleNotGranted, abi.ClassRead},
-		{"granted to another agent", change("read", func(c *Call) { c.Agent = "work" }), VerdictDeny, RuleNotGranted, abi.ClassRead},
-		{"not registered", call("nothing"), VerdictDeny, RuleUnknownTool, abi.ClassDestructive},
-		{"name in another case", call("READ"), VerdictDeny, RuleUnknownTool, abi.ClassDestructive},
-		{"changed module", change("read", func(c *Call) { c.Digest = abi.DigestOf(nil) }), VerdictDeny, RuleDigest, abi.ClassRead},
-		{"no digest", change("read", func(c *Call) { c.Digest = "" }), VerdictDeny, RuleDigest, abi.ClassRead},
-		{"no agent", change("read", func(c *Call) { c.Agent = "" }), VerdictDeny, RuleNoIdentity, abi.ClassDestructive},
-		{"no session", change("read", func(c *Call) { c.Session = "" }), VerdictDeny, RuleNoIdentity, abi.ClassDestructive},
-		{"no requester", change("read", func(c *Call) { c.Requester = "" }), VerdictDeny, RuleNoIdentity, abi.ClassDestructive},
-		{"no arguments", change("read", func(c *Call) { c.Args = nil }), VerdictDeny, RuleArguments, abi.ClassRead},
-		{"arguments are a list", change("read", func(c *Call) { c.Args = []byte(`[]`) }), VerdictDeny, RuleArguments, abi.ClassRead},
-		{"arguments are cut off", change("read", func(c *Call) { c.Args = []byte(`{"a":`) }), VerdictDeny, RuleArguments, abi.ClassRead},
+		{"a read runs", call("read"), gate.VerdictAllow, gate.RuleLocal, abi.ClassRead},
+		{"a local change runs", call("local"), gate.VerdictAllow, gate.RuleLocal, abi.ClassMutate},
+		{"egress in a clean context runs", call("egress"), gate.VerdictAllow, gate.RuleClean, abi.ClassMutate},
+		{"destructive asks", call("delete"), gate.VerdictAsk, gate.RuleDestructive, abi.ClassDestructive},
+		{"undeclared asks", call("unknown"), gate.VerdictAsk, gate.RuleUndeclared, abi.ClassDestructive},
+		{"an effect of the future is denied", call("odd"), gate.VerdictDeny, gate.RuleNone, abi.ClassDestructive},
+		{"not granted", call("hidden"), gate.VerdictDeny, gate.RuleNotGranted, abi.ClassRead},
+		{"granted to another agent", change("read", func(c *Call) { c.Agent = "work" }), gate.VerdictDeny, gate.RuleNotGranted, abi.ClassRead},
+		{"not registered", call("nothing"), gate.VerdictDeny, gate.RuleUnknownTool, abi.ClassDestructive},
+		{"name in another case", call("READ"), gate.VerdictDeny, gate.RuleUnknownTool, abi.ClassDestructive},
+		{"changed module", change("read", func(c *Call) { c.Digest = abi.DigestOf(nil) }), gate.VerdictDeny, gate.RuleDigest, abi.ClassRead},
+		{"no digest", change("read", func(c *Call) { c.Digest = "" }), gate.VerdictDeny, gate.RuleDigest, abi.ClassRead},
+		{"no agent", change("read", func(c *Call) { c.Agent = "" }), gate.VerdictDeny, gate.RuleNoIdentity, abi.ClassDestructive},
+		{"no session", change("read", func(c *Call) { c.Session = "" }), gate.VerdictDeny, gate.RuleNoIdentity, abi.ClassDestructive},
+		{"no requester", change("read", func(c *Call) { c.Requester = "" }), gate.VerdictDeny, gate.RuleNoIdentity, abi.ClassDestructive},
+		{"no arguments", change("read", func(c *Call) { c.Args = nil }), gate.VerdictDeny, gate.RuleArguments, abi.ClassRead},
+		{"arguments are a list", change("read", func(c *Call) { c.Args = []byte(`[]`) }), gate.VerdictDeny, gate.RuleArguments, abi.ClassRead},
+		{"arguments are cut off", change("read", func(c *Call) { c.Args = []byte(`{"a":`) }), gate.VerdictDeny, gate.RuleArguments, abi.ClassRead},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,10 +102,10 @@ func TestDecide(t *testing.T) {
 			if d.Verdict() != tt.verdict || d.Rule() != tt.rule || d.Class() != tt.class {
 				t.Errorf("got %v %s %v, want %v %s %v", d.Verdict(), d.Rule(), d.Class(), tt.verdict, tt.rule, tt.class)
 			}
-			if d.Why() == "" || d.Fix() == "" && d.Verdict() != VerdictAllow {
+			if d.Why() == "" || d.Fix() == "" && d.Verdict() != gate.VerdictAllow {
 				t.Errorf("rule %s gives no reason or no fix", d.Rule())
 			}
-			if (d.Verdict() == VerdictDeny) != (d.Subject() == Binding{}) {
+			if (d.Verdict() == gate.VerdictDeny) != (d.Subject() == Binding{}) {
 				t.Errorf("%v has binding %v", d.Verdict(), d.Subject())
 			}
 		})
@@ -118,25 +119,25 @@ func TestZeroValuesDeny(t *testing.T) {
 		r    Registry
 		nilR *Registry
 		d    Decision
-		v    Verdict
+		v    gate.Verdict
 		a    Authorized
 		ap   Approval
 	)
-	if v != VerdictDeny || v.String() != "deny" || d.Verdict() != VerdictDeny || d.Class() != abi.ClassDestructive || d.Rule() != RuleNone {
-		t.Error("the zero Verdict or Decision does not deny")
+	if v != gate.VerdictDeny || v.String() != "deny" || d.Verdict() != gate.VerdictDeny || d.Class() != abi.ClassDestructive || d.Rule() != gate.RuleNone {
+		t.Error("the zero gate.Verdict or Decision does not deny")
 	}
 	for _, r := range []*Registry{&r, nilR} {
-		if got := r.Decide(call("read"), seen).Verdict(); got != VerdictDeny {
+		if got := r.Decide(call("read"), seen).Verdict(); got != gate.VerdictDeny {
 			t.Errorf("an empty registry says %v", got)
 		}
-		if got := r.Decide(Call{}, seen).Verdict(); got != VerdictDeny {
+		if got := r.Decide(Call{}, seen).Verdict(); got != gate.VerdictDeny {
 			t.Errorf("the zero Call gets %v", got)
 		}
 		if r.Granted("home") != nil || r.Class(ref("a", "b")) != abi.ClassDestructive {
 			t.Error("an empty registry grants something")
 		}
 	}
-	if got := registry(t).Decide(Call{}, seen).Verdict(); got != VerdictDeny {
+	if got := registry(t).Decide(Call{}, seen).Verdict(); got != gate.VerdictDeny {
 		t.Errorf("the zero Call gets %v", got)
 	}
 	if _, err := Allow(d); !errors.Is(err, ErrDenied) {
@@ -366,7 +367,7 @@ func drawCall(t *rapid.T, prefix string) Call {
 	}
 }
 
-func drawState(t *rapid.T, prefix string) State {
+func drawState(t *rapid.T, prefix string) gate.State {
 	s := seen
 	s.Context = rapid.SampledFrom([]label.Label{{}, {Integrity: label.Peer}, label.Trusted(), {Readers: label.ReadBy("a+b")}, {Readers: label.ReadBy("a", "b")}}).Draw(t, prefix+"context")
 	return s
@@ -386,7 +387,7 @@ func TestNothingUnknownIsAllowed(t *testing.T) {
 		declared := map[abi.ToolName]bool{"read": true, "local": true, "egress": true}[c.Tool.Tool]
 		may := declared && c.Tool.Skill == "notes" && c.Agent == "home" && c.Session != "" && c.Requester != "" && c.Digest == digest && strings.HasPrefix(string(c.Args), "{")
 		_, err := Allow(d)
-		if (err == nil) != may || (d.Verdict() == VerdictAllow) != may {
+		if (err == nil) != may || (d.Verdict() == gate.VerdictAllow) != may {
 			t.Fatalf("%+v: %v by %s, mint says %v", c, d.Verdict(), d.Rule(), err)
 		}
 	})
@@ -424,7 +425,7 @@ func TestApprovalForXNeverAdmitsY(t *testing.T) {
 		}
 		y.ID = "c" // the id is a label, not part of what a person approves
 		dx, dy := r.Decide(x, sx), r.Decide(y, sy)
-		if dx.Verdict() == VerdictDeny {
+		if dx.Verdict() == gate.VerdictDeny {
 			t.Fatalf("%+v is denied by %s", x, dx.Rule())
 		}
 		same := reflect.DeepEqual(x, y) && sx.Context == sy.Context
@@ -469,7 +470,7 @@ func TestPinCoversTheWholeTool(t *testing.T) {
 	}
 }
 
-// FuzzDecide throws raw names and arguments at the gate.
+// FuzzDecide throws raw names and arguments at the
 func FuzzDecide(f *testing.F) {
 	f.Add("home", "s", "owner:emma", "notes", "read", string(digest), []byte(`{"a":1}`))
 	f.Add("home", "s", "owner:emma", "notes", "delete", string(digest), []byte(`{"_confirmed":true}`))
@@ -500,7 +501,7 @@ func TestRulesOnlyTighten(t *testing.T) {
 	t.Parallel()
 	r := registry(t)
 	for _, tool := range []string{"read", "egress", "delete", "hidden"} {
-		for _, v := range []Verdict{VerdictDeny, VerdictAsk, VerdictAllow} {
+		for _, v := range []gate.Verdict{gate.VerdictDeny, gate.VerdictAsk, gate.VerdictAllow} {
 			before := r.Decide(call(tool), seen)
 			after := before.Stricter(v, "rule/1", "because", "")
 			if want := min(before.Verdict(), v); after.Verdict() != want {
@@ -509,12 +510,24 @@ func TestRulesOnlyTighten(t *testing.T) {
 			if after.Verdict() != before.Verdict() && after.Rule() != "rule/1" {
 				t.Errorf("%s, rule %v: decided by %s", tool, v, after.Rule())
 			}
-			if _, err := Allow(after); (err == nil) != (after.Verdict() == VerdictAllow) {
+			if _, err := Allow(after); (err == nil) != (after.Verdict() == gate.VerdictAllow) {
 				t.Errorf("%s, rule %v: mint says %v", tool, v, err)
 			}
-			if exp := now.Add(1); after.Verdict() == VerdictDeny && after.Bind(exp) != (Binding{}) {
+			if exp := now.Add(1); after.Verdict() == gate.VerdictDeny && after.Bind(exp) != (Binding{}) {
 				t.Errorf("%s, rule %v: a denial can be bound", tool, v)
 			}
 		}
+	}
+}
+
+// An authorization knows the label of all that its call was made of.
+func TestContextOfAnAuthorization(t *testing.T) {
+	t.Parallel()
+	private := label.Label{Integrity: label.Tainted, Readers: label.ReadBy()}
+	s := seen
+	s.Carried = []gate.Content{{Tool: ref("notes", "read"), Label: private}}
+	auth, err := Allow(registry(t).Decide(call("read"), s))
+	if err != nil || auth.Context() != seen.Context.Join(private) || (Authorized{}).Context() != (label.Label{}) {
+		t.Errorf("%v, %v", auth.Context(), err)
 	}
 }

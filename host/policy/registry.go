@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 // Errors of Builder.
@@ -90,7 +90,7 @@ func (b *Builder) Add(e Entry) error {
 			return fmt.Errorf("%w: %q and %q", ErrConflict, e.Ref, other)
 		}
 	}
-	e.Descriptor = sealed(e.Descriptor)
+	e.Descriptor = gate.Sealed(e.Descriptor)
 	e.Schema = slices.Clone(e.Schema)
 	pin, err := e.pin()
 	if err != nil {
@@ -104,21 +104,6 @@ func (b *Builder) Add(e Entry) error {
 		b.folded[k] = e.Ref
 	}
 	return nil
-}
-
-// sealed returns a copy of d, into which the caller keeps no way, with every argument
-// that names a recipient raised to control.
-func sealed(d abi.Descriptor) abi.Descriptor {
-	d.Args = maps.Clone(d.Args)
-	d.Recipients = slices.Clone(d.Recipients)
-	for _, expr := range d.Recipients {
-		pointer, fixed := pointerOf(expr)
-		name, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
-		if name = strings.NewReplacer("~1", "/", "~0", "~").Replace(name); !fixed && d.Role(name) != abi.RoleControl {
-			d.Args[name] = abi.RoleControl
-		}
-	}
-	return d
 }
 
 // Raise makes the effect of a registered tool stricter, as an operator may.

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/label"
 	"github.com/glovebox-dev/glovebox/internal/sqlitex"
 )
@@ -81,8 +81,8 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // Load returns what the session id has seen. A session that is not known begins with
 // start; one that is keeps the mandate that it began with.
-func (s *Store) Load(ctx context.Context, id abi.SessionID, start policy.State) (policy.State, error) {
-	none := policy.State{}
+func (s *Store) Load(ctx context.Context, id abi.SessionID, start gate.State) (gate.State, error) {
+	none := gate.State{}
 	mandate, err := json.Marshal(start.Mandate)
 	if err != nil {
 		return none, fmt.Errorf("load session: %w", err)
@@ -113,7 +113,7 @@ func (s *Store) Load(ctx context.Context, id abi.SessionID, start policy.State) 
 			start = start.Hear(read(kept), text)
 			continue
 		}
-		src := policy.Source{Effect: abi.Effect(effect), Label: read(kept), Text: text, Fetched: fetched}
+		src := gate.Source{Effect: abi.Effect(effect), Label: read(kept), Text: text, Fetched: fetched}
 		if src.Tool, err = abi.ParseToolRef(tool); err != nil {
 			return none, fmt.Errorf("load session: it is damaged: %w", err)
 		}
@@ -130,15 +130,15 @@ func (s *Store) Load(ctx context.Context, id abi.SessionID, start policy.State) 
 
 // Heard adds one of the owner's own turns to a session.
 func (s *Store) Heard(ctx context.Context, id abi.SessionID, l label.Label, words string) error {
-	return s.add(ctx, id, "", policy.Source{Label: l, Text: words})
+	return s.add(ctx, id, "", gate.Source{Label: l, Text: words})
 }
 
 // Read adds the result of a tool to a session: no more of it than the gate makes use of.
-func (s *Store) Read(ctx context.Context, id abi.SessionID, src policy.Source) error {
+func (s *Store) Read(ctx context.Context, id abi.SessionID, src gate.Source) error {
 	return s.add(ctx, id, src.Tool.String(), src.Kept())
 }
 
-func (s *Store) add(ctx context.Context, id abi.SessionID, tool string, src policy.Source) error {
+func (s *Store) add(ctx context.Context, id abi.SessionID, tool string, src gate.Source) error {
 	kept, err := json.Marshal(src.Label)
 	if err != nil {
 		return fmt.Errorf("keep what a session saw: %w", err)

@@ -8,14 +8,14 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 var (
 	web     = abi.ToolRef{Skill: "webpage", Tool: "read"}
 	notes   = abi.ToolRef{Skill: "notes", Tool: "read"}
-	start   = policy.State{Context: label.Trusted(), Mandate: &policy.Mandate{Tools: []abi.ToolRef{web}}}
+	start   = gate.State{Context: label.Trusted(), Mandate: &gate.Mandate{Tools: []abi.ToolRef{web}}}
 	owner   = label.Label{Integrity: label.Owner}
 	public  = label.Label{Readers: label.Public()}
 	private = label.Label{Readers: label.ReadBy("host:a.example")}
@@ -31,7 +31,7 @@ func open(t *testing.T, path string) *Store {
 	return s
 }
 
-func (s *Store) load(t *testing.T, id abi.SessionID, from policy.State) policy.State {
+func (s *Store) load(t *testing.T, id abi.SessionID, from gate.State) gate.State {
 	t.Helper()
 	st, err := s.Load(t.Context(), id, from)
 	if err != nil {
@@ -54,7 +54,7 @@ func TestARestartLosesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agent.db")
 	s := open(t, path)
 	want := s.load(t, "s", start)
-	sources := []policy.Source{
+	sources := []gate.Source{
 		{Tool: notes, Effect: abi.EffectRead, Label: owner, Text: "call Ana Smith at +49 151 2345678", Minted: []string{"n1"}},
 		{Tool: web, Effect: abi.EffectEgress, Label: public, Fetched: true, Text: "see https://news.example/b or mail mallory@evil.example 98.70 to GB29NWBK60161331926819"},
 		{Tool: notes, Effect: abi.EffectRead, Label: private, Text: "secret plans"},
@@ -68,7 +68,7 @@ func TestARestartLosesNothing(t *testing.T) {
 	must(t, s.Close())
 	s = open(t, path)
 	other := start
-	other.Mandate = &policy.Mandate{Tools: []abi.ToolRef{web, notes}}
+	other.Mandate = &gate.Mandate{Tools: []abi.ToolRef{web, notes}}
 	got := s.load(t, "s", other)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("after a restart:\n%+v\nwant\n%+v", got, want)
@@ -95,7 +95,7 @@ func TestDamageIsRefusedOrTainted(t *testing.T) {
 			t.Parallel()
 			s := open(t, filepath.Join(t.TempDir(), "agent.db"))
 			s.load(t, "s", start)
-			must(t, s.Read(t.Context(), "s", policy.Source{Tool: notes, Effect: abi.EffectRead, Label: owner, Text: "mallory@evil.example"}))
+			must(t, s.Read(t.Context(), "s", gate.Source{Tool: notes, Effect: abi.EffectRead, Label: owner, Text: "mallory@evil.example"}))
 			_, err := s.db.Write.ExecContext(t.Context(), c.sql)
 			must(t, err)
 			st, err := s.Load(t.Context(), "s", start)

@@ -15,10 +15,10 @@ func Glovebox() Rules {
 
 			"host/approval": 3, "host/provenance": 3, "host/wasm": 3, "skills": 3,
 
-			"host/policy": 1, "host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2,
+			"host/policy": 2, "host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2,
 			"skills/advisory": 2, "skills/signature": 2,
 
-			"internal/guard": 1, "host/budget": 1, "host/audit": 1, "host/config": 1,
+			"internal/guard": 1, "host/policy/gate": 1, "host/budget": 1, "host/audit": 1, "host/config": 1,
 			"broker": 1, "sandbox": 1, "host/wasm/module": 1, "skills/sbom": 1,
 
 			"abi": 0, "abi/guest": 0, "internal/sqlitex": 0, "internal/redact": 0, "internal/canon": 0, "internal/label": 0, "internal/atom": 0,
@@ -68,9 +68,10 @@ func Glovebox() Rules {
 			"os.DirFS": nil, "os.Chdir": nil, "log/slog.SetDefault": nil, "log/slog.Default": nil,
 		},
 		Leaf: map[string][]string{
-			"abi":         {},
-			"abi/guest":   {},
-			"host/policy": {"abi", "internal/atom", "internal/canon", "internal/label"},
+			"abi":              {},
+			"abi/guest":        {},
+			"host/policy":      {"abi", "host/policy/gate", "internal/canon", "internal/label"},
+			"host/policy/gate": {"abi", "internal/atom", "internal/label"},
 		},
 		Guest: []string{"examples", "docs", "tools", "host/wasm/interop"},
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/agent"
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -18,8 +18,8 @@ type Armed struct {
 	Agent  abi.AgentID
 	Tools  []agent.Spec // that it may call; what runs them is not used
 	Rights map[abi.SkillName]abi.Rights
-	Rules  agent.Rules  // of the operator
-	Start  policy.State // of each of its sessions
+	Rules  agent.Rules // of the operator
+	Start  gate.State  // of each of its sessions
 }
 
 // Goal is one thing that an attacker wants of an agent, and what became of it.

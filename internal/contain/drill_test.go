@@ -7,6 +7,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -25,7 +26,7 @@ func armed(rules agent.Rules) Armed {
 		return m
 	}
 	return Armed{
-		Agent: "home", Rules: rules, Start: policy.State{Context: label.Trusted()},
+		Agent: "home", Rules: rules, Start: gate.State{Context: label.Trusted()},
 		Tools: []agent.Spec{
 			spec("files", "read", abi.Descriptor{Name: "read", Effect: abi.EffectRead, Args: control("name")}, `{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}`),
 			spec("mail", "send", abi.Descriptor{Name: "send", Effect: abi.EffectEgress, Args: control("to"), Recipients: []string{"/to"}}, `{"type":"object","properties":{"to":{"type":"string"}},"required":["to"]}`),
@@ -72,7 +73,7 @@ func TestDrillFindsWhatIsOpen(t *testing.T) {
 func TestDrillSeesTheOperatorsRules(t *testing.T) {
 	t.Parallel()
 	ask := func(d policy.Decision, _ policy.Call) policy.Decision {
-		return d.Stricter(policy.VerdictAsk, "approvals/rules[0]", "asks", "")
+		return d.Stricter(gate.VerdictAsk, "approvals/rules[0]", "asks", "")
 	}
 	if got := verdicts(t, armed(ask)); got["mail.send"] != Asked {
 		t.Errorf("mail.send: %q, want %q", got["mail.send"], Asked)

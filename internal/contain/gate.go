@@ -4,7 +4,7 @@ import (
 	"regexp"
 
 	"github.com/glovebox-dev/glovebox/abi"
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/atom"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
@@ -13,8 +13,8 @@ import (
 type Gate struct {
 	Label   string
 	Mandate bool
-	Readers policy.Readers
-	Confirm policy.Confirm
+	Readers gate.Readers
+	Confirm gate.Confirm
 	Mints   bool // the stores of local tools are the host's own
 }
 
@@ -27,25 +27,25 @@ var mintRE = regexp.MustCompile(`(?m)^id_?: '?([^'\n]+?)'?$`)
 type gateJudge struct {
 	mints bool
 	s     Session
-	start policy.State // before the owner's first word
-	state policy.State
+	start gate.State // before the owner's first word
+	state gate.State
 }
 
 // Begin implements Policy.
 func (g Gate) Begin(s Session) Judge { return g.begin(s) }
 
 func (g Gate) begin(s Session) *gateJudge {
-	j := &gateJudge{mints: g.Mints, s: s, state: policy.State{Context: label.Trusted(), Readers: g.Readers, Confirm: g.Confirm}}
+	j := &gateJudge{mints: g.Mints, s: s, state: gate.State{Context: label.Trusted(), Readers: g.Readers, Confirm: g.Confirm}}
 	for _, id := range s.Owner {
 		t := atom.Read(id)
 		j.state.Owner = append(j.state.Owner, t)
-		j.state.Self = append(j.state.Self, policy.PrincipalOf(t.Atoms()))
+		j.state.Self = append(j.state.Self, gate.PrincipalOf(t.Atoms()))
 	}
 	for _, d := range s.Directory {
 		j.state.Directory = append(j.state.Directory, atom.Read(d))
 	}
 	if g.Mandate {
-		j.state.Mandate = &policy.Mandate{}
+		j.state.Mandate = &gate.Mandate{}
 		for _, tool := range s.Mandate {
 			j.state.Mandate.Tools = append(j.state.Mandate.Tools, ref(tool))
 		}
@@ -66,7 +66,7 @@ func ref(tool string) abi.ToolRef {
 
 func (j *gateJudge) Ask(c Call) bool {
 	t := j.s.Suite.Tools[j.s.Name+"/"+c.Tool]
-	return policy.Judge(ref(c.Tool), "", t.Descriptor, c.Args, j.state).Verdict != policy.VerdictAllow
+	return gate.Judge(ref(c.Tool), "", t.Descriptor, c.Args, j.state).Verdict != gate.VerdictAllow
 }
 
 func (j *gateJudge) Observe(c Call) {
@@ -75,7 +75,7 @@ func (j *gateJudge) Observe(c Call) {
 	if c.Label != nil {
 		l = *c.Label
 	}
-	src := policy.Source{Tool: ref(c.Tool), Effect: t.Descriptor.Effect, Label: l, Text: c.Result, Fetched: policy.Fetches(t.Descriptor, c.Args)}
+	src := gate.Source{Tool: ref(c.Tool), Effect: t.Descriptor.Effect, Label: l, Text: c.Result, Fetched: gate.Fetches(t.Descriptor, c.Args)}
 	if id := mintRE.FindStringSubmatch(c.Result); j.mints && t.Mints && id != nil {
 		src.Minted = []string{id[1]}
 	}
@@ -100,5 +100,5 @@ func resultLabel(t Tool) label.Label {
 // Rule names the rule of the gate that decides about c.
 func (j *gateJudge) Rule(c Call) string {
 	t := j.s.Suite.Tools[j.s.Name+"/"+c.Tool]
-	return string(policy.Judge(ref(c.Tool), "", t.Descriptor, c.Args, j.state).Rule)
+	return string(gate.Judge(ref(c.Tool), "", t.Descriptor, c.Args, j.state).Rule)
 }

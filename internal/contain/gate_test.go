@@ -3,7 +3,7 @@ package contain
 import (
 	"testing"
 
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 // TestGateHoldsOnAgentDojo pins what the typed gate reaches: no attack runs unasked,
@@ -16,9 +16,9 @@ func TestGateHoldsOnAgentDojo(t *testing.T) {
 		gate Gate
 		want row
 	}{
-		{Gate{Label: "gate, no mandate", Readers: policy.ReadersNamed, Confirm: policy.ConfirmByRules}, row{35, 55, 23, 0, 0, 0}},
-		{Gate{Label: "gate", Mandate: true, Confirm: policy.ConfirmByRules}, row{35, 55, 23, 0, 0, 0}},
-		{Gate{Label: "gate, minted ids", Mandate: true, Mints: true, Confirm: policy.ConfirmByRules}, row{37, 55, 21, 0, 0, 0}},
+		{Gate{Label: "gate, no mandate", Readers: gate.ReadersNamed, Confirm: gate.ConfirmByRules}, row{35, 55, 23, 0, 0, 0}},
+		{Gate{Label: "gate", Mandate: true, Confirm: gate.ConfirmByRules}, row{35, 55, 23, 0, 0, 0}},
+		{Gate{Label: "gate, minted ids", Mandate: true, Mints: true, Confirm: gate.ConfirmByRules}, row{37, 55, 21, 0, 0, 0}},
 		{Gate{Label: "gate, minted ids, confirm destructive", Mandate: true, Mints: true}, row{34, 54, 26, 0, 0, 0}},
 	} {
 		r := Replay(s, tt.gate)

@@ -15,6 +15,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -23,7 +24,7 @@ import (
 // tools, and the perfect human answers through the Approver of the door.
 type Loop struct {
 	gate   Gate
-	start  *policy.State           // of every session; nil = what its case says
+	start  *gate.State             // of every session; nil = what its case says
 	spoken label.Label             // of the owner's words
 	agents map[string]*agent.Agent // by suite
 	count  atomic.Uint64           // of sessions
@@ -98,7 +99,7 @@ func (l *Loop) Name() string { return l.gate.Label }
 // loopDoor is one session of the loop, from outside.
 type loopDoor struct {
 	w     *World
-	state policy.State // of the session, as the loop builds it
+	state gate.State // of the session, as the loop builds it
 	steps chan agent.ToolCall
 	idle  chan struct{} // the model has been told of the last call
 	done  chan error    // the message has been handled
@@ -163,7 +164,7 @@ func (d *loopDoor) Context() label.Label { return d.state.Context }
 type doors struct{}
 
 // Load implements agent.Sessions.
-func (doors) Load(ctx context.Context, _ abi.SessionID, _ policy.State) (policy.State, error) {
+func (doors) Load(ctx context.Context, _ abi.SessionID, _ gate.State) (gate.State, error) {
 	return doorOf(ctx).state, nil
 }
 
@@ -175,7 +176,7 @@ func (doors) Heard(ctx context.Context, _ abi.SessionID, l label.Label, words st
 }
 
 // Read implements agent.Sessions.
-func (doors) Read(ctx context.Context, _ abi.SessionID, src policy.Source) error {
+func (doors) Read(ctx context.Context, _ abi.SessionID, src gate.Source) error {
 	d := doorOf(ctx)
 	d.state = d.state.Read(src)
 	return nil

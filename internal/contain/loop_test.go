@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 // TestDaemonIsWhatIsSimulated: the daemon's loop, door and gate come to the same end as
@@ -16,7 +16,7 @@ func TestDaemonIsWhatIsSimulated(t *testing.T) {
 	s.Tasks = slices.DeleteFunc(s.Tasks, func(t Task) bool {
 		return !slices.Contains([]string{"mail-forward", "web-form-named", "team-mail-news"}, t.Name)
 	})
-	for _, g := range append(Daemons(), Gate{Label: "readers named", Readers: policy.ReadersNamed}) {
+	for _, g := range append(Daemons(), Gate{Label: "readers named", Readers: gate.ReadersNamed}) {
 		l, err := NewLoop(g, s, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -5,17 +5,17 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 // Gates returns the settings of the product's gate that are measured.
 func Gates() []Policy {
 	return []Policy{
-		Gate{Label: "gate, no mandate, readers named", Readers: policy.ReadersNamed, Confirm: policy.ConfirmByRules},
-		Gate{Label: "gate, no mandate", Mints: true, Confirm: policy.ConfirmByRules},
+		Gate{Label: "gate, no mandate, readers named", Readers: gate.ReadersNamed, Confirm: gate.ConfirmByRules},
+		Gate{Label: "gate, no mandate", Mints: true, Confirm: gate.ConfirmByRules},
 		Gate{Label: "gate, no mandate, confirm destructive", Mints: true},
-		Gate{Label: "gate", Mandate: true, Confirm: policy.ConfirmByRules},
-		Gate{Label: "gate, minted ids", Mandate: true, Mints: true, Confirm: policy.ConfirmByRules},
+		Gate{Label: "gate", Mandate: true, Confirm: gate.ConfirmByRules},
+		Gate{Label: "gate, minted ids", Mandate: true, Mints: true, Confirm: gate.ConfirmByRules},
 		Gate{Label: "gate, minted ids, confirm destructive", Mandate: true, Mints: true},
 	}
 }
@@ -25,8 +25,8 @@ func Gates() []Policy {
 func Daemons() []Gate {
 	return []Gate{
 		{Label: "daemon: as it ships (no mandate, confirm destructive)"},
-		{Label: "daemon: no mandate", Confirm: policy.ConfirmByRules},
-		{Label: "daemon: mandate", Mandate: true, Confirm: policy.ConfirmByRules},
+		{Label: "daemon: no mandate", Confirm: gate.ConfirmByRules},
+		{Label: "daemon: mandate", Mandate: true, Confirm: gate.ConfirmByRules},
 		{Label: "daemon: mandate, confirm destructive", Mandate: true},
 	}
 }
@@ -49,7 +49,7 @@ func Latency(s *Suite) (p50, p99 time.Duration) {
 			tool := s.Tools[t.Suite+"/"+c.Tool]
 			for range rounds {
 				began := time.Now()
-				policy.Judge(ref(c.Tool), abi.Digest(""), tool.Descriptor, c.Args, j.state)
+				gate.Judge(ref(c.Tool), abi.Digest(""), tool.Descriptor, c.Args, j.state)
 				all = append(all, time.Since(began))
 			}
 			j.Observe(c)

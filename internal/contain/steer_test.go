@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/glovebox-dev/glovebox/abi"
-	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 func ownCases(t *testing.T) *Suite {
@@ -30,7 +30,7 @@ func play(t *testing.T, s *Suite, p Policy) Steer {
 
 // full is the gate as the own cases expect it.
 func full() Gate {
-	return Gate{Label: "gate", Mandate: true, Mints: true, Confirm: policy.ConfirmByRules}
+	return Gate{Label: "gate", Mandate: true, Mints: true, Confirm: gate.ConfirmByRules}
 }
 
 func TestOwnCasesAreEnough(t *testing.T) {
@@ -98,12 +98,12 @@ func TestBenchmarkIsRedWithoutGate(t *testing.T) {
 // without is the gate with one rule's asks left out.
 type without struct {
 	Gate
-	rule policy.Rule
+	rule gate.Rule
 }
 
 type withoutJudge struct {
 	*gateJudge
-	rule policy.Rule
+	rule gate.Rule
 }
 
 func (w without) Begin(s Session) Judge { return withoutJudge{w.begin(s), w.rule} }
@@ -127,7 +127,7 @@ func TestSabotagedGateTurnsRed(t *testing.T) {
 		return []int{r.Any.N, r.Full.N, r.Harm.N, r.Peer.N, r.Description.N, r.Overshare.N, r.By["first try"]}
 	}
 	whole := play(t, s, full())
-	for _, rule := range []policy.Rule{policy.RuleProvenance, policy.RuleMandate, policy.RuleLinks, policy.RuleReaders} {
+	for _, rule := range []gate.Rule{gate.RuleProvenance, gate.RuleMandate, gate.RuleLinks, gate.RuleReaders} {
 		worse := false
 		for i, n := range breaches(play(t, s, without{full(), rule})) {
 			worse = worse || n > breaches(whole)[i]
@@ -136,8 +136,8 @@ func TestSabotagedGateTurnsRed(t *testing.T) {
 			t.Errorf("without %s nothing gets worse", rule)
 		}
 	}
-	if r := play(t, s, without{full(), policy.RuleUndeclared}); r.Asks.N >= whole.Asks.N {
-		t.Errorf("without %s as much is asked", policy.RuleUndeclared)
+	if r := play(t, s, without{full(), gate.RuleUndeclared}); r.Asks.N >= whole.Asks.N {
+		t.Errorf("without %s as much is asked", gate.RuleUndeclared)
 	}
 }
 

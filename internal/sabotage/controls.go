@@ -70,17 +70,17 @@ func inward() []Control {
 
 func gate() []Control {
 	return []Control{
-		{"rule 4: the mandate", "host/policy/gate.go", "if s.Mandate != nil && !slices.Contains(s.Mandate.Tools, ref) {", "if false && !slices.Contains(s.Mandate.Tools, ref) {", "host/policy.TestWorkedExamples"},
-		{"rule 5: provenance", "host/policy/gate.go", "\tif len(unendorsed) > 0 {\n\t\treturn Judgement{Verdict: VerdictAsk, Rule: RuleProvenance, Findings: unendorsed, Flows: flows}\n\t}\n", "", "host/policy.TestWorkedExamples"},
-		{"rule 6: readers", "host/policy/flow.go", "if context.Readers.Contains(p) {", "if true || context.Readers.Contains(p) {", "host/policy.TestWorkedExamples"},
-		{"rule 7: links", "host/policy/gate.go", "if links := s.links(d, args); len(links) > 0 {", "if links := s.links(d, args); false && len(links) > 0 {", "host/policy.TestWorkedExamples"},
-		{"destructive calls are confirmed", "host/policy/gate.go", "&& s.Confirm == ConfirmDestructive:", "&& false:", "host/policy.TestConfirmDestructiveIsTheDefault"},
-		{"only trusted reads vouch", "host/policy/state.go", "if src.Effect == abi.EffectRead && src.Label.Integrity >= label.Peer {", "if true {", "host/policy.TestNonInterference"},
-		{"results lower the context", "host/policy/state.go", "s.Context = s.Context.Join(src.Label)", "_ = src.Label", "host/policy.TestWorkedExamples"},
-		{"only a plain fetch offers addresses", "host/policy/state.go", "if !src.Fetched {", "if false {", "host.TestEchoDoesNotEndorseAnAddress"},
-		{"an offered address has one spelling", "host/policy/flow.go", "return raw == l.text[0].Value || raw+\"/\" == l.text[0].Value", "_ = raw\n\treturn true", "host/policy.TestVerbatimIsOneSpelling"},
+		{"rule 4: the mandate", "host/policy/gate/judge.go", "if s.Mandate != nil && !slices.Contains(s.Mandate.Tools, ref) {", "if false && !slices.Contains(s.Mandate.Tools, ref) {", "host/policy/gate.TestWorkedExamples"},
+		{"rule 5: provenance", "host/policy/gate/judge.go", "\tif len(unendorsed) > 0 {\n\t\treturn Judgement{Verdict: VerdictAsk, Rule: RuleProvenance, Findings: unendorsed, Flows: flows}\n\t}\n", "", "host/policy/gate.TestWorkedExamples"},
+		{"rule 6: readers", "host/policy/gate/flow.go", "if context.Readers.Contains(p) {", "if true || context.Readers.Contains(p) {", "host/policy/gate.TestWorkedExamples"},
+		{"rule 7: links", "host/policy/gate/judge.go", "if links := s.links(d, args); len(links) > 0 {", "if links := s.links(d, args); false && len(links) > 0 {", "host/policy/gate.TestWorkedExamples"},
+		{"destructive calls are confirmed", "host/policy/gate/judge.go", "&& s.Confirm == ConfirmDestructive:", "&& false:", "host/policy/gate.TestConfirmDestructiveIsTheDefault"},
+		{"only trusted reads vouch", "host/policy/gate/state.go", "if src.Effect == abi.EffectRead && src.Label.Integrity >= label.Peer {", "if true {", "host/policy/gate.TestNonInterference"},
+		{"results lower the context", "host/policy/gate/state.go", "s.Context = s.Context.Join(src.Label)", "_ = src.Label", "host/policy/gate.TestWorkedExamples"},
+		{"only a plain fetch offers addresses", "host/policy/gate/state.go", "if !src.Fetched {", "if false {", "host.TestEchoDoesNotEndorseAnAddress"},
+		{"an offered address has one spelling", "host/policy/gate/flow.go", "return raw == l.text[0].Value || raw+\"/\" == l.text[0].Value", "_ = raw\n\treturn true", "host/policy/gate.TestVerbatimIsOneSpelling"},
 		{"who has files does not merely fetch", "host/gate.go", "switch takes = takes || open; {", "switch takes = takes || open && false; {", "host.TestDescriptorSeesHiddenAddresses"},
 		{"an error tells nothing of a handle", "host/agent/dispatcher.go", "if len(p.req.State.Carried) > 0 { // the error", "if false { // the error", "host/agent.TestRefusalTellsNothingOfAHandle"},
-		{"short identifiers need their kind", "host/policy/flow.go", "len(l.text[0].Value) < 4 {", "false {", "host/policy.TestWorkedExamples"},
+		{"short identifiers need their kind", "host/policy/gate/flow.go", "len(l.text[0].Value) < 4 {", "false {", "host/policy/gate.TestWorkedExamples"},
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/audit"
 	"github.com/glovebox-dev/glovebox/host/policy"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/contain"
 	"github.com/glovebox-dev/glovebox/skills"
 )
@@ -99,11 +100,11 @@ func changed(change func(c *abi.Compiled)) func(s *supply) (bool, error) {
 			return true, nil
 		}
 		call := policy.Call{Agent: "home", Session: "s", ID: "c", Requester: "owner", Tool: ref, Digest: pinned, Args: json.RawMessage(`{"q":"x"}`)}
-		if d := registry.Decide(call, policy.State{}); d.Verdict() != policy.VerdictAllow {
+		if d := registry.Decide(call, gate.State{}); d.Verdict() != gate.VerdictAllow {
 			return false, fmt.Errorf("the unchanged skill is refused: %s", d.Why())
 		}
 		call.Digest = now.Digest
-		if registry.Decide(call, policy.State{}).Verdict() != policy.VerdictDeny {
+		if registry.Decide(call, gate.State{}).Verdict() != gate.VerdictDeny {
 			return false, nil
 		}
 		// A grant that pins the old version holds for the old version alone.

@@ -1,8 +1,9 @@
-package policy
+package gate
 
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -114,6 +115,21 @@ func (s *State) receivers(d abi.Descriptor, args map[string]any) ([]label.Princi
 		}
 	}
 	return out, nil
+}
+
+// Sealed returns a copy of d, into which the caller keeps no way, with every argument
+// that names a recipient raised to control.
+func Sealed(d abi.Descriptor) abi.Descriptor {
+	d.Args = maps.Clone(d.Args)
+	d.Recipients = slices.Clone(d.Recipients)
+	for _, expr := range d.Recipients {
+		pointer, fixed := pointerOf(expr)
+		name, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
+		if name = strings.NewReplacer("~1", "/", "~0", "~").Replace(name); !fixed && d.Role(name) != abi.RoleControl {
+			d.Args[name] = abi.RoleControl
+		}
+	}
+	return d
 }
 
 // pointerOf returns the JSON Pointer of a recipient, or that it is a fixed one.

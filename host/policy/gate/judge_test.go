@@ -1,4 +1,4 @@
-package policy
+package gate
 
 import (
 	"strings"
@@ -280,23 +280,23 @@ func TestFindingsTellTheOrigin(t *testing.T) {
 	d := abi.Descriptor{Effect: abi.EffectIrreversible}
 	origin := func(value string) string {
 		t.Helper()
-		j := Judge(ref("bank", "send"), "", d, map[string]any{"recipient": value}, s)
+		j := Judge(tool("bank.send"), "", d, map[string]any{"recipient": value}, s)
 		if len(j.Findings) != 1 {
 			t.Fatalf("%+v", j)
 		}
 		return j.Findings[0].Why
 	}
-	s = s.Read(Source{Tool: ref("bills", "read"), Effect: abi.EffectRead, Text: "pay US133000000121212121212"})
-	if why := origin("US133000000121212121212"); !strings.Contains(why, "bills.read (tainted, owner)") {
+	s = s.Read(Source{Tool: tool("bills.read"), Effect: abi.EffectRead, Text: "pay US133000000121212121212"})
+	if why := origin("US133000000121212121212"); !strings.Contains(why, "t.bills.read (tainted, owner)") {
 		t.Errorf("origin %q", why)
 	}
-	if why := origin("GB29NWBK60161331926819"); strings.Contains(why, "bills.read") {
+	if why := origin("GB29NWBK60161331926819"); strings.Contains(why, "t.bills.read") {
 		t.Errorf("an invented value came from %q", why)
 	}
 	for range MaxHeard {
-		s = s.Read(Source{Tool: ref("web", "get"), Effect: abi.EffectRead, Text: "noise"})
+		s = s.Read(Source{Tool: tool("web.get"), Effect: abi.EffectRead, Text: "noise"})
 	}
-	if why := origin("US133000000121212121212"); strings.Contains(why, "bills.read") || len(s.Heard) != MaxHeard {
+	if why := origin("US133000000121212121212"); strings.Contains(why, "t.bills.read") || len(s.Heard) != MaxHeard {
 		t.Errorf("after %d results: %q, %d kept", MaxHeard, why, len(s.Heard))
 	}
 }

@@ -1,4 +1,4 @@
-package policy
+package gate
 
 import (
 	"regexp"
@@ -6,49 +6,33 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/internal/atom"
-	"github.com/glovebox-dev/glovebox/internal/canon"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
-// Decide judges one call in a session that has seen s. It is a pure function of the
-// registry, c and s; the first rule that matches decides, and what no rule admits is
-// denied.
-func (r *Registry) Decide(c Call, s State) Decision {
-	d := Decision{call: c, args: string(c.Args), context: s.Context, carried: s.Context}
-	d.call.Args = nil // the caller's bytes may change
-	for _, h := range s.Carried {
-		d.carried = d.carried.Join(h.Label)
+// Verdict is the outcome of a decision. The zero value denies.
+type Verdict uint8
+
+// The verdicts, strictest first.
+const (
+	VerdictDeny Verdict = iota
+	VerdictAsk
+	VerdictAllow
+)
+
+// String returns deny, ask or allow.
+func (v Verdict) String() string {
+	switch v {
+	case VerdictAsk:
+		return "ask"
+	case VerdictAllow:
+		return "allow"
+	case VerdictDeny:
 	}
-	var t registered
-	var known, granted bool
-	if r != nil {
-		t, known = r.tools[c.Tool]
-		granted = r.grants[grant{c.Agent, c.Tool}]
-	}
-	d.effect, d.pin = t.Descriptor.Effect, t.pin
-	switch {
-	case c.Agent == "" || c.Session == "" || c.Requester == "":
-		d.judgement.Rule, d.effect, d.pin = RuleNoIdentity, abi.EffectUnknown, ""
-	case !known:
-		d.judgement.Rule = RuleUnknownTool
-	case c.Digest != t.Digest:
-		d.judgement.Rule = RuleDigest
-	case !granted:
-		d.judgement.Rule = RuleNotGranted
-	default:
-		v, err := canon.Parse(c.Args, canon.Limits{Bytes: len(c.Args)})
-		args, object := v.Any().(map[string]any)
-		if err != nil || !object {
-			d.judgement.Rule = RuleArguments
-			break
-		}
-		d.judgement = Judge(c.Tool, d.pin, t.Descriptor, args, s)
-	}
-	if d.judgement.Verdict != VerdictDeny {
-		d.subject = d.bind(domainSubject, "")
-	}
-	return d
+	return "deny"
 }
+
+// MarshalText implements encoding.TextMarshaler.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
 // leaf is one value of an argument.
 type leaf struct {

@@ -1,4 +1,4 @@
-package policy
+package gate
 
 import (
 	"fmt"
@@ -86,7 +86,8 @@ const (
 	maxShown = 120
 )
 
-func (j Judgement) why() string {
+// Why returns the reason in one sentence, without host detail: a model may see it.
+func (j Judgement) Why() string {
 	var parts []string
 	for _, f := range j.Findings {
 		parts = append(parts, f.String())
