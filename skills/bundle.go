@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
 )
@@ -77,6 +79,23 @@ func (b *Bundle) Name() abi.SkillName { return b.Manifest.Manifest.Name }
 // the error wraps ErrDigest.
 func (b *Bundle) Read() ([]byte, error) {
 	return b.read(b.Manifest.Manifest.Module, b.Manifest.Module, MaxModule)
+}
+
+// ReadFile returns the bytes of one file of the bundle, if they still match: the
+// manifest, the module, or a file that the manifest lists, with the size that it lists.
+// Otherwise the error wraps ErrDigest, or fs.ErrNotExist for a file of no bundle.
+func (b *Bundle) ReadFile(name string) ([]byte, error) {
+	switch name {
+	case ManifestFile:
+		return b.read(name, b.Digest, MaxManifest)
+	case b.Manifest.Manifest.Module:
+		return b.Read()
+	}
+	i, listed := slices.BinarySearchFunc(b.Manifest.Files, name, func(f abi.File, name string) int { return strings.Compare(f.Name, name) })
+	if !listed {
+		return nil, fmt.Errorf("skill %q: %s is not listed in %s: %w", b.Name(), name, ManifestFile, fs.ErrNotExist)
+	}
+	return b.read(name, b.Manifest.Files[i].Digest, min(MaxFile, b.Manifest.Files[i].Size))
 }
 
 // Descriptor returns what the author says about a tool. A tool without a descriptor

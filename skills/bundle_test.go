@@ -117,6 +117,30 @@ func TestFileSizeLimit(t *testing.T) {
 	}
 }
 
+func TestReadFileKnowsOnlyTheFilesOfTheBundle(t *testing.T) {
+	t.Parallel()
+	b, err := Open(built(t, map[string]string{"SKILL.md": "# hello", "assets/a.txt": "a", "notes.txt": "not part of it"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{ManifestFile, ModuleFile, "SKILL.md", "assets/a.txt"} {
+		if _, err := b.ReadFile(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := appendTo(b.Dir, name, " "); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.ReadFile(name); err == nil {
+			t.Errorf("%s: it changed, and it was read", name)
+		}
+	}
+	for _, name := range []string{"notes.txt", SourceFile, "../x", ""} {
+		if _, err := b.ReadFile(name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%q: got %v", name, err)
+		}
+	}
+}
+
 func TestOpenSourceSaysHowToBegin(t *testing.T) {
 	t.Parallel()
 	_, err := OpenSource(t.TempDir())
