@@ -92,11 +92,11 @@ func TestCompiledGrantsWhatItsSourceGrants(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := mustGrant(t, testdata(t, "grant.yaml"))
-	fromYAML, _, err := Effective(mustManifest(t, testdata(t, "skill.yaml")), g, GlobalPolicy{}, "triage", testDigest, testNow)
+	fromYAML, _, err := Effective(mustManifest(t, testdata(t, "skill.yaml")), g, GlobalPolicy{}, "triage", testProof, testNow)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fromJSON, why, err := Effective(&c.Manifest, g, GlobalPolicy{}, "triage", testDigest, testNow)
+	fromJSON, why, err := Effective(&c.Manifest, g, GlobalPolicy{}, "triage", testProof, testNow)
 	if err != nil || !reflect.DeepEqual(fromYAML, fromJSON) {
 		t.Errorf("%v: %+v", err, fromJSON)
 	}

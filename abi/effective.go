@@ -27,16 +27,16 @@ type Explanation struct {
 }
 
 // Effective computes request ∩ grant ∩ global policy for one agent. It is pure:
-// digest is that of the bytes of skill.manifest.json, now the present time.
+// proof is what was verified about the bundle, now the present time.
 //
 // Sets intersect, numbers take the minimum, booleans are ANDed, access ro wins, and
 // what the grant does not mention is not granted. A limit, a response size or a mount
 // size above the default needs both sides to name it. Without a grant that holds (nil,
-// draft, expired, pinned to something else, or not for this agent) the result has
+// draft, expired, pinned to something else, for another publisher, or not for this agent) the result has
 // Granted false and no right, only the defaults of the configuration. An entry of the
 // grant that matches nothing in the request is an ErrStaleGrant that names the
 // closest request.
-func Effective(m *Manifest, g *Grant, p GlobalPolicy, agent AgentID, digest Digest, now time.Time) (Rights, []Explanation, error) {
+func Effective(m *Manifest, g *Grant, p GlobalPolicy, agent AgentID, proof Proof, now time.Time) (Rights, []Explanation, error) {
 	e := effective{m: m, g: g, p: p}
 	none := Rights{Config: m.configDefaults(), asked: m.askedArgument()}
 	if g == nil {
@@ -46,7 +46,7 @@ func Effective(m *Manifest, g *Grant, p GlobalPolicy, agent AgentID, digest Dige
 	if g.Skill != m.Name {
 		return Rights{}, nil, g.pos.Error("skill", fmt.Errorf("the grant is for %q, not for %q", g.Skill, m.Name))
 	}
-	if path, why := e.void(digest, now); why != "" {
+	if path, why := e.void(proof, now); why != "" {
 		e.refuse("skill "+string(m.Name), why, g.pos.At(path), "")
 		return none, e.why, nil
 	}
@@ -99,16 +99,16 @@ func (e *effective) refuse(right, why, grant, request string) {
 }
 
 // void returns why the whole grant does not hold, and the key that says so.
-func (e *effective) void(digest Digest, now time.Time) (path, why string) {
+func (e *effective) void(proof Proof, now time.Time) (path, why string) {
 	switch g := e.g; {
 	case g.Draft:
 		return "draft", "the grant is a draft (confirm it, then remove the key draft)"
 	case !g.Expires.IsZero() && !now.Before(g.Expires.End()):
 		return "expires", "the grant expired at the end of " + g.Expires.String()
-	case g.Publisher != nil:
-		return "publisher", "signatures are not verified by this build"
-	case g.Pin != nil && !g.Pin.holds(e.m.Version, digest):
-		return "pin", fmt.Sprintf("the grant is pinned to another skill than version %s, %s", e.m.Version, digest)
+	case g.Publisher != nil && !g.Publisher.admits(proof.Signer):
+		return "publisher", fmt.Sprintf("the grant is for skills of another publisher; this one is signed by %s", clip(proof.Signer.String()))
+	case g.Pin != nil && !g.Pin.holds(e.m.Version, proof.Digest):
+		return "pin", fmt.Sprintf("the grant is pinned to another skill than version %s, %s", e.m.Version, proof.Digest)
 	}
 	return "", ""
 }

@@ -15,7 +15,7 @@ import (
 func TestEffectiveIsTheIntersection(t *testing.T) {
 	t.Parallel()
 	m, g := mustManifest(t, testdata(t, "skill.yaml")), mustGrant(t, testdata(t, "grant.yaml"))
-	r, why, err := Effective(m, g, GlobalPolicy{}, "triage", testDigest, testNow)
+	r, why, err := Effective(m, g, GlobalPolicy{}, "triage", testProof, testNow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestWithoutAGrantThatHoldsThereIsNoRight(t *testing.T) {
 			if c.grant != "" {
 				g = mustGrant(t, c.grant)
 			}
-			r, why, err := Effective(m, g, GlobalPolicy{}, c.agent, c.digest, c.now)
+			r, why, err := Effective(m, g, GlobalPolicy{}, c.agent, Proof{Digest: c.digest}, c.now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +95,7 @@ func TestWithoutAGrantThatHoldsThereIsNoRight(t *testing.T) {
 		})
 	}
 	last := time.Date(2027, 1, 31, 23, 59, 59, 0, time.UTC)
-	if r, _, err := Effective(m, mustGrant(t, pinned), GlobalPolicy{}, "triage", testDigest, last); err != nil || !r.Granted {
+	if r, _, err := Effective(m, mustGrant(t, pinned), GlobalPolicy{}, "triage", testProof, last); err != nil || !r.Granted {
 		t.Errorf("on the last day with the right digest: %v, %+v", err, r)
 	}
 }
@@ -104,7 +104,7 @@ func TestWhatTheGrantLeavesOutIsNotGranted(t *testing.T) {
 	t.Parallel()
 	m := mustManifest(t, testdata(t, "skill.yaml"))
 	g := mustGrant(t, "schema: glovebox/grant/v1\nskill: github-issues\nagents: [triage]\n")
-	r, why, err := Effective(m, g, GlobalPolicy{}, "triage", testDigest, testNow)
+	r, why, err := Effective(m, g, GlobalPolicy{}, "triage", testProof, testNow)
 	if err != nil || !r.Granted {
 		t.Fatal(err, r)
 	}
@@ -129,7 +129,7 @@ func TestASecretThatIsNotGrantedIsNotInjected(t *testing.T) {
 	t.Parallel()
 	m := mustManifest(t, testdata(t, "skill.yaml"))
 	g := mustGrant(t, swap(t, testdata(t, "grant.yaml"), "  secrets:\n    - {name: gh, from: \"store:github-readonly\"}\n", ""))
-	r, _, err := Effective(m, g, GlobalPolicy{}, "triage", testDigest, testNow)
+	r, _, err := Effective(m, g, GlobalPolicy{}, "triage", testProof, testNow)
 	if err != nil || r.HTTP[0].Auth != "" || len(r.Secrets) != 0 {
 		t.Errorf("%v, %+v", err, r)
 	}
@@ -143,7 +143,7 @@ func TestAGrantForMoreThanIsAskedIsStale(t *testing.T) {
 		"allow: {files: [{mount: /a, host: /a, access: ro}]}", "allow: {kv: {max_bytes: 1B}}", "allow: {human: true}", "config: {a: b}",
 	} {
 		g := mustGrant(t, "schema: glovebox/grant/v1\nskill: pure\nagents: [a]\n"+allow+"\n")
-		_, _, err := Effective(m, g, GlobalPolicy{}, "a", testDigest, testNow)
+		_, _, err := Effective(m, g, GlobalPolicy{}, "a", testProof, testNow)
 		if !errors.Is(err, ErrStaleGrant) || !strings.Contains(err.Error(), "grants/github-issues.yaml:4:") || !strings.Contains(err.Error(), "it asks for none") {
 			t.Errorf("%s: %v", allow, err)
 		}
@@ -155,10 +155,10 @@ func TestRequiredConfigurationVoidsTheGrantUntilItIsGiven(t *testing.T) {
 	text := swap(t, testdata(t, "skill.yaml"), "required: false, default: nobody", "required: true")
 	m := mustManifest(t, text)
 	without := mustGrant(t, swap(t, testdata(t, "grant.yaml"), "config: {default_owner: acme}\n", ""))
-	if r, _, err := Effective(m, without, GlobalPolicy{}, "triage", testDigest, testNow); err != nil || r.Granted || len(r.HTTP) != 0 {
+	if r, _, err := Effective(m, without, GlobalPolicy{}, "triage", testProof, testNow); err != nil || r.Granted || len(r.HTTP) != 0 {
 		t.Errorf("%v, %+v", err, r)
 	}
-	if r, _, err := Effective(m, mustGrant(t, testdata(t, "grant.yaml")), GlobalPolicy{}, "triage", testDigest, testNow); err != nil || !r.Granted {
+	if r, _, err := Effective(m, mustGrant(t, testdata(t, "grant.yaml")), GlobalPolicy{}, "triage", testProof, testNow); err != nil || !r.Granted {
 		t.Errorf("%v, %+v", err, r)
 	}
 }
@@ -166,7 +166,7 @@ func TestRequiredConfigurationVoidsTheGrantUntilItIsGiven(t *testing.T) {
 func TestConfigurationHasItsType(t *testing.T) {
 	t.Parallel()
 	text := swap(t, testdata(t, "skill.yaml"), "type: string, required: false, default: nobody", "type: integer")
-	_, _, err := Effective(mustManifest(t, text), mustGrant(t, testdata(t, "grant.yaml")), GlobalPolicy{}, "triage", testDigest, testNow)
+	_, _, err := Effective(mustManifest(t, text), mustGrant(t, testdata(t, "grant.yaml")), GlobalPolicy{}, "triage", testProof, testNow)
 	wantError(t, err, `config.default_owner: "acme"; want the text of a value of type integer`)
 }
 
@@ -186,11 +186,11 @@ func TestAPrivateOriginNeedsTheGlobalPolicy(t *testing.T) {
 			m := &Manifest{Name: "s", Needs: Needs{HTTP: []HTTPNeed{{Origin: OriginPattern(o), Methods: []string{"GET"}, Paths: []string{"/**"}}}}}
 			g := m.AsGrant()
 			g.Agents = []AgentID{"a"}
-			r, why, err := Effective(m, g, GlobalPolicy{PrivateOrigins: []Origin{"http://127.0.0.1:9090"}}, "a", testDigest, testNow)
+			r, why, err := Effective(m, g, GlobalPolicy{PrivateOrigins: []Origin{"http://127.0.0.1:9090"}}, "a", testProof, testNow)
 			if err != nil || len(r.HTTP) != 0 || why[0].Granted || !strings.Contains(why[0].Why, "private_origins") {
 				t.Errorf("%v, %+v, %+v", err, r, why)
 			}
-			r, _, err = Effective(m, g, GlobalPolicy{PrivateOrigins: []Origin{o}}, "a", testDigest, testNow)
+			r, _, err = Effective(m, g, GlobalPolicy{PrivateOrigins: []Origin{o}}, "a", testProof, testNow)
 			if err != nil || len(r.HTTP) != 1 {
 				t.Errorf("opened: %v, %+v", err, r)
 			}
@@ -235,7 +235,7 @@ func TestThePolicyCapsAndSaysSo(t *testing.T) {
 	t.Parallel()
 	calls := 1
 	m, g := mustManifest(t, testdata(t, "skill.yaml")), mustGrant(t, testdata(t, "grant.yaml"))
-	r, why, err := Effective(m, g, GlobalPolicy{Limits: LimitsRequest{HTTPCalls: &calls}}, "triage", testDigest, testNow)
+	r, why, err := Effective(m, g, GlobalPolicy{Limits: LimitsRequest{HTTPCalls: &calls}}, "triage", testProof, testNow)
 	if err != nil || r.Limits.HTTPCalls != 1 {
 		t.Errorf("%v, %+v", err, r.Limits)
 	}
@@ -340,7 +340,7 @@ func TestEffectiveNeverExceedsRequestNorGrant(t *testing.T) {
 			g.Allow.KV = &KVGrant{MaxBytes: Size(rapid.Int64Range(0, 100).Draw(t, "grant kv"))}
 		}
 		m.Limits.HTTPCalls, g.Limits.HTTPCalls = drawLimit(t, "asked"), drawLimit(t, "granted")
-		r, _, err := Effective(m, g, GlobalPolicy{Limits: LimitsRequest{HTTPCalls: drawLimit(t, "policy")}}, "a", testDigest, testNow)
+		r, _, err := Effective(m, g, GlobalPolicy{Limits: LimitsRequest{HTTPCalls: drawLimit(t, "policy")}}, "a", testProof, testNow)
 		if err != nil {
 			if !errors.Is(err, ErrStaleGrant) {
 				t.Fatal(err)
@@ -382,7 +382,7 @@ func noLessThanBoth(t *rapid.T, m *Manifest, g *Grant, r Rights, paths, methods 
 
 func TestZeroValuesDeny(t *testing.T) {
 	t.Parallel()
-	r, _, err := Effective(&Manifest{}, &Grant{}, GlobalPolicy{}, "a", testDigest, testNow)
+	r, _, err := Effective(&Manifest{}, &Grant{}, GlobalPolicy{}, "a", testProof, testNow)
 	if err != nil || !reflect.DeepEqual(r, Rights{}) {
 		t.Errorf("zero manifest and grant: %v, %s", err, fmt.Sprintf("%+v", r))
 	}
@@ -394,7 +394,7 @@ func TestZeroValuesDeny(t *testing.T) {
 func TestHTTPFlagNamesWhatCanBeGranted(t *testing.T) {
 	t.Parallel()
 	of := func(needs ...HTTPNeed) string {
-		r, _, err := Effective(&Manifest{Name: "x", Needs: Needs{HTTP: needs}}, nil, GlobalPolicy{}, "a", "", time.Now())
+		r, _, err := Effective(&Manifest{Name: "x", Needs: Needs{HTTP: needs}}, nil, GlobalPolicy{}, "a", Proof{}, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -408,5 +408,51 @@ func TestHTTPFlagNamesWhatCanBeGranted(t *testing.T) {
 	}
 	if got := of(); got != "https://example.com" {
 		t.Errorf("a skill that asks for nothing: %q", got)
+	}
+}
+
+// TestPublisherOfAGrant takes nobody but the one whom the grant names, key by key.
+func TestPublisherOfAGrant(t *testing.T) {
+	t.Parallel()
+	m, base := mustManifest(t, testdata(t, "skill.yaml")), testdata(t, "grant.yaml")
+	const issuer, identity = "https://issuer.example", "https://example.com/release@refs/tags/v1"
+	other := "X" + testKey[1:]
+	byKey, byIdentity := "publisher: {key: "+testKey+"}\n", "publisher: {issuer: "+issuer+", identity: "+identity+"}\n"
+	for name, c := range map[string]struct {
+		publisher string
+		signer    Signer
+		want      bool
+	}{
+		"no publisher asked for, signed by nobody": {"", Signer{}, true},
+		"the key":                        {byKey, Signer{Key: testKey}, true},
+		"another key":                    {byKey, Signer{Key: other}, false},
+		"nobody instead of the key":      {byKey, Signer{}, false},
+		"an identity instead of a key":   {byKey, Signer{Issuer: issuer, Identity: testKey}, false},
+		"the identity":                   {byIdentity, Signer{Issuer: issuer, Identity: identity}, true},
+		"another issuer":                 {byIdentity, Signer{Issuer: "https://issuer.example.org", Identity: identity}, false},
+		"another identity":               {byIdentity, Signer{Issuer: issuer, Identity: identity + "2"}, false},
+		"nobody instead of the identity": {byIdentity, Signer{}, false},
+		"a key instead of an identity":   {byIdentity, Signer{Key: testKey}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, why, err := Effective(m, mustGrant(t, base+c.publisher), GlobalPolicy{}, "triage", Proof{Digest: testDigest, Signer: c.signer}, testNow)
+			if err != nil || r.Granted != c.want {
+				t.Fatalf("granted %v, want %v; error %v", r.Granted, c.want, err)
+			}
+			if !c.want && (len(why) != 1 || !strings.Contains(why[0].Why, "another publisher") || !strings.Contains(why[0].Why, c.signer.String())) {
+				t.Errorf("explanations %+v", why)
+			}
+		})
+	}
+	// A grant that no decoder has seen and that names nobody admits nobody.
+	g := mustGrant(t, base)
+	g.Publisher = &Publisher{}
+	if r, _, err := Effective(m, g, GlobalPolicy{}, "triage", Proof{Digest: testDigest}, testNow); err != nil || r.Granted {
+		t.Errorf("an empty publisher admits nobody's signature: %v", err)
+	}
+	g.Publisher = Signer{Key: testKey}.Only()
+	if text, err := EncodeGrant(g); err != nil || !strings.Contains(string(text), "key: "+testKey) {
+		t.Errorf("written as %s, error %v", text, err)
 	}
 }

@@ -40,7 +40,7 @@ allow:
 		fmt.Println(err)
 		return
 	}
-	rights, why, err := abi.Effective(manifest, grant, abi.GlobalPolicy{}, "main", "", time.Now())
+	rights, why, err := abi.Effective(manifest, grant, abi.GlobalPolicy{}, "main", abi.Proof{}, time.Now())
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -17,11 +17,12 @@ type Grant struct {
 	pos Positions
 }
 
-// Publisher names who must have signed the skill. Refused by this build, which
-// verifies no signatures.
+// Publisher names who must have signed the skill: an identity together with the issuer
+// that vouches for it, or a key. Nothing in it is a pattern.
 type Publisher struct {
-	Issuer   string `yaml:"issuer" json:"issuer,omitempty"`
-	Identity string `yaml:"identity" json:"identity,omitempty"`
+	Issuer   string `yaml:"issuer" json:"issuer,omitempty"`     // of the certificate, such as https://token.actions.githubusercontent.com
+	Identity string `yaml:"identity" json:"identity,omitempty"` // subject alternative name of the certificate
+	Key      string `yaml:"key" json:"key,omitempty"`           // base64 of the SHA-256 of the public key in PKIX DER
 }
 
 // Pin voids the grant for any other skill than the one that was looked at. Exactly
@@ -68,6 +69,34 @@ type FileGrant struct {
 type KVGrant struct {
 	MaxBytes Size `yaml:"max_bytes,required" json:"max_bytes"`
 }
+
+// Proof is what was verified about a bundle before anything was asked of it.
+type Proof struct {
+	Digest Digest // of the bytes of skill.manifest.json
+	Signer Signer
+}
+
+// Signer is who signed a bundle, as verified; the zero value is nobody. Either Key is
+// set or Issuer and Identity are, as in Publisher.
+type Signer struct {
+	Issuer   string `json:"issuer,omitempty"`
+	Identity string `json:"identity,omitempty"`
+	Key      string `json:"key,omitempty"`
+}
+
+// String returns who signed, for people.
+func (s Signer) String() string {
+	switch {
+	case s.Key != "":
+		return "key " + s.Key
+	case s.Identity != "":
+		return s.Identity + " (" + s.Issuer + ")"
+	}
+	return "nobody"
+}
+
+// Only returns the publisher that admits s and nobody else.
+func (s Signer) Only() *Publisher { return &Publisher{s.Issuer, s.Identity, s.Key} }
 
 // GlobalPolicy is what the operator sets for a skill beside its grant. The zero value opens no
 // private address and caps limits at MaxLimits.

@@ -2,6 +2,8 @@ package abi
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,11 +70,8 @@ func blockStyle(n *yaml.Node) {
 
 // Check reports what in g contradicts itself or cannot be enforced by this build.
 func (g *Grant) Check() error {
-	switch {
-	case g.Schema != SchemaGrant:
+	if g.Schema != SchemaGrant {
 		return fieldErrorf("schema", "%q; this build reads %s", clip(g.Schema), SchemaGrant)
-	case g.Publisher != nil:
-		return &FieldError{"publisher", notEnforced("signatures are not verified yet")}
 	}
 	for key, value := range g.Config {
 		if !identRE.MatchString(key) {
@@ -93,6 +92,29 @@ func (g *Grant) Check() error {
 	}
 	return unique("agents", "", g.Agents, func(a AgentID) string { return string(a) })
 }
+
+// Check accepts an issuer with an identity, or a key.
+func (p Publisher) Check() error {
+	switch {
+	case p.Key == "" && (p.Issuer == "" || p.Identity == ""), p.Key != "" && (p.Issuer != "" || p.Identity != ""):
+		return errors.New("want either key, or issuer and identity")
+	case p.Key != "":
+		if sum, err := base64.StdEncoding.Strict().DecodeString(p.Key); err != nil || len(sum) != sha256.Size {
+			return fieldErrorf("key", "%q; want the base64 text of 32 bytes (see it with: glovebox skill verify DIR)", clip(p.Key))
+		}
+		return nil
+	}
+	if err := checkText(p.Issuer); err != nil {
+		return &FieldError{"issuer", err}
+	}
+	if err := checkText(p.Identity); err != nil {
+		return &FieldError{"identity", err}
+	}
+	return nil
+}
+
+// admits reports whether s signed in the name of p.
+func (p Publisher) admits(s Signer) bool { return p == Publisher(s) && p.Check() == nil }
 
 var sha256RE = regexp.MustCompile(`^[0-9a-f]{64}$`)
 

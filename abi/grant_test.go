@@ -12,9 +12,14 @@ var grantEdits = []edit{
 	{"schema", "glovebox/grant/v1", "glovebox/grant/v2", `schema: "glovebox/grant/v2"; this build reads glovebox/grant/v1`},
 	{"skill", "skill: github-issues", "skill: github-issue", `grants/github-issues.yaml:2:1: skill: the grant is for "github-issue", not for "github-issues"`},
 	{"draft", "expires:", "draft: true\nexpires:", ""},
-	{"publisher", "expires:", "publisher: {}\nexpires:", "publisher: this build cannot enforce it"},
-	{"publisher.issuer", "expires:", "publisher: {issuer: 'https://a.example'}\nexpires:", "publisher: this build cannot enforce it"},
-	{"publisher.identity", "expires:", "publisher: {identity: x}\nexpires:", "publisher: this build cannot enforce it"},
+	{"publisher", "expires:", "publisher: {}\nexpires:", "publisher: want either key, or issuer and identity"},
+	{"publisher.issuer", "expires:", "publisher: {issuer: 'https://a.example'}\nexpires:", "publisher: want either key, or issuer and identity"},
+	{"publisher.issuer", "expires:", "publisher: {issuer: 'https://a.example', identity: x}\nexpires:", ""},
+	{"publisher.identity", "expires:", "publisher: {identity: x}\nexpires:", "publisher: want either key, or issuer and identity"},
+	{"publisher.identity", "expires:", "publisher: {issuer: 'https://a.example', identity: \"a\\u0007\"}\nexpires:", "publisher.identity"},
+	{"publisher.key", "expires:", "publisher: {key: abc}\nexpires:", "want the base64 text of 32 bytes"},
+	{"publisher.key", "expires:", "publisher: {key: '" + testKey + "', issuer: 'https://a.example', identity: x}\nexpires:", "publisher: want either key, or issuer and identity"},
+	{"publisher.key", "expires:", "publisher: {key: '" + testKey + "'}\nexpires:", ""},
 	{"pin", `{version: ">=1.4.0 <2"}`, "{}", "pin: want exactly one of sha256 and version"},
 	{"pin.version", `">=1.4.0 <2"`, `">=1.5.0"`, ""},
 	{"pin.version", `">=1.4.0 <2"`, `"1.4"`, "-"},
@@ -150,7 +155,7 @@ func TestAsGrantGivesExactlyWhatIsAsked(t *testing.T) {
 		t.Errorf("names agents %v", g.Agents)
 	}
 	g.Agents = []AgentID{"a"}
-	r, why, err := Effective(m, g, GlobalPolicy{}, "a", testDigest, testNow)
+	r, why, err := Effective(m, g, GlobalPolicy{}, "a", testProof, testNow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +196,7 @@ func FuzzDecodeGrant(f *testing.F) {
 		if _, err := EncodeGrant(g); err != nil {
 			t.Errorf("a grant that was read cannot be written: %v", err)
 		}
-		r, _, err := Effective(m, g, GlobalPolicy{}, "triage", testDigest, testNow)
+		r, _, err := Effective(m, g, GlobalPolicy{}, "triage", testProof, testNow)
 		if err == nil {
 			withinRequest(t, m, g, r)
 		}

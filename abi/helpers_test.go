@@ -9,7 +9,12 @@ import (
 	"time"
 )
 
+// testKey is the hint of a key.
+const testKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+
 const testDigest = Digest("sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
+
+var testProof = Proof{Digest: testDigest}
 
 var testNow = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 

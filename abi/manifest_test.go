@@ -179,7 +179,7 @@ func outcome(manifest, grant string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	r, why, err := Effective(m, g, GlobalPolicy{}, "triage", testDigest, testNow)
+	r, why, err := Effective(m, g, GlobalPolicy{}, "triage", testProof, testNow)
 	if err != nil {
 		return "", err
 	}
@@ -322,7 +322,7 @@ func FuzzDecodeManifest(f *testing.F) {
 		g := m.AsGrant()
 		g.Agents = []AgentID{"a"}
 		if len(m.Needs.Config) == 0 {
-			if r, _, err := Effective(m, g, GlobalPolicy{}, "a", "", testNow); err != nil || !r.Granted {
+			if r, _, err := Effective(m, g, GlobalPolicy{}, "a", Proof{}, testNow); err != nil || !r.Granted {
 				t.Errorf("a manifest does not meet its own request: %v", err)
 			}
 		}

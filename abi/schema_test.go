@@ -35,13 +35,12 @@ func schemaOf(t *testing.T, v any, id, title string) []byte {
 	if p, ok := s.Properties.Get("schema"); ok {
 		p.Const = id
 	}
-	for _, refused := range []string{"publisher", "stateful"} {
+	for _, refused := range []string{"stateful"} {
 		s.Properties.Delete(refused)
 	}
 	if limits, ok := s.Definitions["LimitsRequest"]; ok {
 		limits.Properties.Delete("fuel")
 	}
-	delete(s.Definitions, "Publisher")
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		t.Fatal(err)

@@ -149,7 +149,7 @@ func checkGrant(t *testing.T, name string, b *skills.Bundle) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rights, why, err := abi.Effective(&b.Manifest.Manifest, grant, abi.GlobalPolicy{}, "demo", b.Digest, time.Now())
+	rights, why, err := abi.Effective(&b.Manifest.Manifest, grant, abi.GlobalPolicy{}, "demo", abi.Proof{Digest: b.Digest}, time.Now())
 	if err != nil || !rights.Granted {
 		t.Fatalf("the grant gives nothing: %v %v", why, err)
 	}
@@ -158,7 +158,7 @@ func checkGrant(t *testing.T, name string, b *skills.Bundle) {
 			t.Errorf("%s is not granted: %s", e.Right, e.Why)
 		}
 	}
-	if other, _, err := abi.Effective(&b.Manifest.Manifest, grant, abi.GlobalPolicy{}, "other", b.Digest, time.Now()); err != nil || other.Granted {
+	if other, _, err := abi.Effective(&b.Manifest.Manifest, grant, abi.GlobalPolicy{}, "other", abi.Proof{Digest: b.Digest}, time.Now()); err != nil || other.Granted {
 		t.Errorf("another agent is granted %+v, %v", other, err)
 	}
 }

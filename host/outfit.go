@@ -39,7 +39,7 @@ func Outfits(cfg Config) ([]Outfit, error) {
 			if err != nil {
 				return nil, err
 			}
-			rights, _, err := abi.Effective(&st.Bundle.Manifest.Manifest, grant, s.policy(st.Bundle.Name()), o.Agent, st.Bundle.Digest, s.now())
+			rights, _, err := abi.Effective(&st.Bundle.Manifest.Manifest, grant, s.policy(st.Bundle.Name()), o.Agent, abi.Proof{Digest: st.Bundle.Digest}, s.now())
 			if err != nil {
 				return nil, err
 			}

@@ -23,7 +23,7 @@ func (h *Host) rights(b *skills.Bundle, agent abi.AgentID) (abi.Rights, error) {
 	if err != nil {
 		return abi.Rights{}, err
 	}
-	rights, _, err := abi.Effective(&b.Manifest.Manifest, grant, h.policy(b.Name()), agent, b.Digest, time.Now())
+	rights, _, err := abi.Effective(&b.Manifest.Manifest, grant, h.policy(b.Name()), agent, abi.Proof{Digest: b.Digest}, time.Now())
 	if err != nil {
 		return abi.Rights{}, err
 	}

@@ -175,7 +175,7 @@ func (v *surveyor) grade(s *standing) {
 			s.note("agent " + string(a.Name) + " does not list this skill in the configuration")
 			continue
 		}
-		rights, why, err := abi.Effective(&s.Bundle.Manifest.Manifest, grant, v.policy(name), abi.AgentID(a.Name), s.Bundle.Digest, v.now())
+		rights, why, err := abi.Effective(&s.Bundle.Manifest.Manifest, grant, v.policy(name), abi.AgentID(a.Name), abi.Proof{Digest: s.Bundle.Digest}, v.now())
 		switch {
 		case err != nil:
 			s.note(err.Error())

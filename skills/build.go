@@ -136,7 +136,7 @@ func requestedLimits(m *abi.Manifest) (abi.Limits, error) {
 
 func requestedRights(m *abi.Manifest, g *abi.Grant, digest abi.Digest) (abi.Rights, error) {
 	g.Agents = []abi.AgentID{testAgent}
-	r, _, err := abi.Effective(m, g, abi.GlobalPolicy{}, testAgent, digest, time.Now())
+	r, _, err := abi.Effective(m, g, abi.GlobalPolicy{}, testAgent, abi.Proof{Digest: digest}, time.Now())
 	return r, err
 }
 

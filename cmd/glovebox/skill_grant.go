@@ -245,7 +245,7 @@ there now, unless --unpinned.`,
 func (a *app) consent(m *abi.Manifest, shared []host.Sharing) error {
 	asked := m.AsGrant()
 	asked.Agents = []abi.AgentID{"x"}
-	_, why, err := abi.Effective(m, asked, abi.GlobalPolicy{}, "x", "", time.Now())
+	_, why, err := abi.Effective(m, asked, abi.GlobalPolicy{}, "x", abi.Proof{}, time.Now())
 	if err != nil {
 		return err
 	}
@@ -322,7 +322,7 @@ func (a *app) saveGrant(cfg host.Config, m *abi.Manifest, grant *abi.Grant, dige
 		agent = grant.Agents[0]
 	}
 	// Private origins are a decision of their own: they do not void the grant.
-	_, why, err := abi.Effective(m, decoded, abi.GlobalPolicy{}, agent, digest, time.Now())
+	_, why, err := abi.Effective(m, decoded, abi.GlobalPolicy{}, agent, abi.Proof{Digest: digest}, time.Now())
 	if err != nil && !errors.Is(err, abi.ErrStaleGrant) {
 		return err
 	}

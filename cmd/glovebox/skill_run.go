@@ -283,7 +283,7 @@ func runRights(state *config.State, m *abi.Manifest, digest abi.Digest, t target
 	if err := flags.apply(m, grant); err != nil {
 		return abi.Rights{}, err
 	}
-	rights, why, err := abi.Effective(m, grant, abi.GlobalPolicy{PrivateOrigins: private}, runAgent, digest, time.Now())
+	rights, why, err := abi.Effective(m, grant, abi.GlobalPolicy{PrivateOrigins: private}, runAgent, abi.Proof{Digest: digest}, time.Now())
 	if err != nil {
 		return abi.Rights{}, err
 	}

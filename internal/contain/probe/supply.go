@@ -110,7 +110,7 @@ func changed(change func(c *abi.Compiled)) func(s *supply) (bool, error) {
 		// A grant that pins the old version holds for the old version alone.
 		grant := s.manifest.Manifest.AsGrant()
 		grant.Agents, grant.Pin = []abi.AgentID{"home"}, &abi.Pin{SHA256: pinned.Hex()}
-		rights, _, err := abi.Effective(&now.Manifest.Manifest, grant, abi.GlobalPolicy{}, "home", now.Digest, time.Now())
+		rights, _, err := abi.Effective(&now.Manifest.Manifest, grant, abi.GlobalPolicy{}, "home", abi.Proof{Digest: now.Digest}, time.Now())
 		return err != nil || !rights.Granted, nil
 	}
 }
