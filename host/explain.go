@@ -12,6 +12,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/admin"
 	"github.com/glovebox-dev/glovebox/host/audit"
+	"github.com/glovebox-dev/glovebox/host/policy"
 	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
@@ -94,12 +95,12 @@ func explain(asked audit.Record, call []audit.Record) (admin.Explanation, error)
 		ref = abi.ToolRef{} // a name that a model made up
 	}
 	for _, r := range []string{x.GateRule, x.Rule} {
-		why := gate.Rule(r).Why()
+		why := policy.Why(gate.Rule(r))
 		if why == "" {
 			continue
 		}
 		x.GateWhy = why
-		if fix := gate.Rule(r).Fix(ref, decided.Agent); fix != "" && !slices.Contains(x.Changes, fix) {
+		if fix := policy.Fix(gate.Rule(r), ref, decided.Agent); fix != "" && !slices.Contains(x.Changes, fix) {
 			x.Changes = append(x.Changes, fix)
 		}
 		break

@@ -48,7 +48,7 @@ func Allow(d Decision) (Authorized, error) {
 	if d.Verdict() != gate.VerdictAllow {
 		return Authorized{}, fmt.Errorf("%w (rule %s)", ErrDenied, d.Rule())
 	}
-	return mint(d)
+	return mint(d), nil
 }
 
 // Approve mints the authorization of a call that the gate wants approved, if a
@@ -67,7 +67,7 @@ func Approve(d Decision, a Approval, now time.Time) (Authorized, error) {
 	case !d.bound(a):
 		return Authorized{}, ErrOtherCall
 	}
-	return mint(d)
+	return mint(d), nil
 }
 
 // bound reports whether a is for exactly d's call and its own expiry.
@@ -76,15 +76,12 @@ func (d Decision) bound(a Approval) bool {
 	return want != (Binding{}) && subtle.ConstantTimeCompare(a.Binding[:], want[:]) == 1
 }
 
-func mint(d Decision) (Authorized, error) {
-	if d.subject == (Binding{}) || d.subject != d.bind(domainSubject, "") {
-		return Authorized{}, ErrOtherCall
-	}
+func mint(d Decision) Authorized {
 	c := d.call
 	return Authorized{
 		caller:  abi.Caller{Agent: c.Agent, Session: c.Session, Skill: c.Tool.Skill, Tool: c.Tool.Tool, Call: c.ID},
 		context: d.carried, digest: c.Digest, args: d.args, redeemed: new(atomic.Bool),
-	}, nil
+	}
 }
 
 // Redeem uses up a and says on whose behalf the tool runs: a tool learns its caller

@@ -115,22 +115,6 @@ func (d Decision) Judgement() gate.Judgement {
 	return j
 }
 
-// Why returns the reason in one sentence, without host detail: a model may see it.
-func (d Decision) Why() string {
-	if d.why != "" {
-		return d.why
-	}
-	return d.judgement.Why()
-}
-
-// Fix returns what changes the verdict, for the operator: a command or what to do.
-func (d Decision) Fix() string {
-	if d.why != "" || d.Verdict() == gate.VerdictAllow {
-		return d.fix
-	}
-	return d.Rule().Fix(d.call.Tool, d.call.Agent)
-}
-
 // Class returns the class that people see.
 func (d Decision) Class() abi.Class { return d.effect.Class() }
 

@@ -29,14 +29,11 @@ type Entry struct {
 }
 
 // pin digests everything about a tool that an approval relies on.
-func (e Entry) pin() (abi.Digest, error) {
-	desc, err := json.Marshal(e.Descriptor) // keys of maps are sorted: deterministic
-	if err != nil {
-		return "", fmt.Errorf("tool %q: %w", e.Ref, err)
-	}
+func (e Entry) pin() abi.Digest {
+	desc, _ := json.Marshal(e.Descriptor) // words alone, which cannot fail; keys of maps are sorted
 	b := fmt.Appendf(nil, "glovebox/tool/v1\n%d:%s%d:%s%d:%s%d:%s", len(e.Ref.String()), e.Ref,
 		len(e.Digest), e.Digest, len(desc), desc, len(e.Schema), e.Schema)
-	return abi.DigestOf(b), nil
+	return abi.DigestOf(b)
 }
 
 type registered struct {
@@ -92,14 +89,10 @@ func (b *Builder) Add(e Entry) error {
 	}
 	e.Descriptor = gate.Sealed(e.Descriptor)
 	e.Schema = slices.Clone(e.Schema)
-	pin, err := e.pin()
-	if err != nil {
-		return err
-	}
 	if b.tools == nil {
 		b.tools, b.folded = map[abi.ToolRef]registered{}, map[string]abi.ToolRef{}
 	}
-	b.tools[e.Ref] = registered{Entry: e, pin: pin}
+	b.tools[e.Ref] = registered{Entry: e, pin: e.pin()}
 	for _, k := range keys {
 		b.folded[k] = e.Ref
 	}
@@ -118,11 +111,7 @@ func (b *Builder) Raise(ref abi.ToolRef, to abi.Effect) error {
 		return fmt.Errorf("%w: %q is %s, not %s", ErrLower, ref, t.Descriptor.Effect, to)
 	}
 	t.Descriptor.Effect = to
-	pin, err := t.Entry.pin()
-	if err != nil {
-		return err
-	}
-	t.pin = pin
+	t.pin = t.Entry.pin()
 	b.tools[ref] = t
 	return nil
 }
@@ -183,20 +172,8 @@ func (r *Registry) Class(ref abi.ToolRef) abi.Class {
 	return r.tools[ref].Descriptor.Effect.Class()
 }
 
-func strictness(e abi.Effect) int {
-	switch e {
-	case abi.EffectRead:
-		return 1
-	case abi.EffectLocal:
-		return 2
-	case abi.EffectEgress:
-		return 3
-	case abi.EffectIrreversible:
-		return 4
-	case abi.EffectUnknown:
-	}
-	return 5
-}
+// strictness orders effects; an unknown one, the zero value, is the strictest.
+func strictness(e abi.Effect) uint8 { return uint8(e) - 1 }
 
 // foldings returns the keys under which two names count as the same to a person:
 // one folds case and separators, the other also glyphs that look alike. Names are

@@ -49,11 +49,14 @@ func TestRecipientsAreControlOrFixed(t *testing.T) {
 	if j := Judge(tool("x"), "", nested, map[string]any{"who": map[string]any{"a/b": "mallory@evil.example", "c": nil}}, s); j.Rule != RuleProvenance || j.Findings[0].Argument != "who" {
 		t.Errorf("nested: %+v", j)
 	}
+	if j := Judge(tool("x"), "", nested, map[string]any{"who": "mallory@evil.example"}, s); j.Rule != RuleProvenance && j.Rule != RuleLocal {
+		t.Errorf("nothing where the recipient should be: %+v", j)
+	}
 	hidden := abi.Descriptor{Effect: abi.EffectEgress, Args: map[string]abi.Role{"to": abi.RoleContent}, Recipients: []string{"/to"}}
 	if j := Judge(tool("x"), "", hidden, map[string]any{"to": "a\u200b"}, s); j.Verdict != VerdictDeny || j.Rule != RuleHidden {
 		t.Errorf("a recipient that cannot be read: %+v", j)
 	}
-	for _, bad := range []any{map[string]any{"k": "a\u200b"}, list("a\u200b"), json.Number("1e3")} {
+	for _, bad := range []any{map[string]any{"k": "a\u200b"}, map[string]any{"a\u200b": nil}, list("a\u200b"), json.Number("1e3")} {
 		if j := Judge(tool("x"), "", hidden, map[string]any{"id": bad}, s); j.Verdict != VerdictDeny {
 			t.Errorf("%v: %+v", bad, j)
 		}
@@ -103,29 +106,30 @@ func TestLinksInNestedContent(t *testing.T) {
 	}
 }
 
-// Each rule says why, within bounds.
-func TestDecisionsSayWhy(t *testing.T) {
+// Values are shown whole, or with their length; verdicts are words.
+func TestValuesAreShown(t *testing.T) {
 	t.Parallel()
-	for rule, text := range book {
-		if rule.Why() != text[0] || text[0] == "" {
-			t.Errorf("%s has no reason", rule)
-		}
+	if f := (Flow{tool("a"), "email:x"}); f.String() != `what t.a returned would reach "email:x"` {
+		t.Error(f)
 	}
-	var many Judgement
-	for range 5 {
-		many.Findings = append(many.Findings, Finding{"a", show(strings.Repeat("x", 1000)), "w"})
+	if f := (Finding{"to", `"x"`, "who knows"}); f.String() != `to "x": who knows` {
+		t.Error(f)
 	}
-	many.Flows, many.Links = []Flow{{tool("a"), "email:x"}}, []string{"evil.com"}
-	if why := many.Why(); !strings.Contains(why, "and 4 more") || len(why) > 1200 {
-		t.Errorf("%d bytes: %s", len(why), why)
-	}
-	if show(3.5) != "3.5" || show(func() {}) != "?" {
+	if show(3.5) != "3.5" || show(func() {}) != "?" || len(show(strings.Repeat("x", 1000))) > 200 {
 		t.Error("values are not shown")
 	}
 	for v, want := range map[Verdict]string{VerdictAsk: "ask", VerdictAllow: "allow", VerdictDeny: "deny", 77: "deny"} {
 		if b, err := v.MarshalText(); err != nil || string(b) != want {
 			t.Errorf("%d: %s", v, b)
 		}
+	}
+}
+
+// An effect that this build does not know is denied.
+func TestEffectOfTheFutureIsDenied(t *testing.T) {
+	t.Parallel()
+	if j := Judge(tool("x"), "", abi.Descriptor{Effect: abi.EffectIrreversible + 1}, nil, owner("x")); j.Verdict != VerdictDeny || j.Rule != RuleNone {
+		t.Errorf("%+v", j)
 	}
 }
 

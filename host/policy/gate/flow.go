@@ -266,6 +266,9 @@ func eachText(v any, visit func(string)) {
 	}
 }
 
+// maxShown bounds the bytes of a value that people are shown.
+const maxShown = 120
+
 // show renders a value for people, with every hidden character made visible.
 func show(v any) string {
 	if s, ok := v.(string); ok {

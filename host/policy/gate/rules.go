@@ -1,11 +1,6 @@
 package gate
 
-import (
-	"fmt"
-	"strings"
-
-	"github.com/glovebox-dev/glovebox/abi"
-)
+import "fmt"
 
 // Rule is the stable id of the rule that made a decision.
 type Rule string
@@ -31,35 +26,6 @@ const (
 	RuleDestructive Rule = "gate/destructive"  // irreversible: asks, unless confirm is rules
 )
 
-// book says of each rule why it decides and what changes that. {skill} and {agent}
-// stand for the names of the call.
-var book = map[Rule][2]string{
-	RuleNone:        {"the tool declares an effect that this build does not know", "update glovebox"},
-	RuleNoIdentity:  {"the call names no agent, session or requester", "report this: the host sets them"},
-	RuleUnknownTool: {"there is no such tool", "glovebox skill list"},
-	RuleDigest:      {"the skill changed since it was loaded", "glovebox skill inspect {skill}"},
-	RuleNotGranted:  {"the tool is not granted to this agent", "glovebox skill grant {skill} --agent {agent}"},
-	RuleArguments:   {"the arguments are not a JSON object", "pass one JSON object"},
-	RuleHidden:      {"a value that decides what the call does cannot be read", "pass the value without hidden characters"},
-	RuleLocal:       {"nothing leaves the agent's own workspace", ""},
-	RuleClean:       {"the conversation holds nothing that a stranger wrote", ""},
-	RuleMandate:     {"the agent was not set up to use this tool once strangers' text is in the conversation", "approve this call, or add the tool to the agent's mandate: in glovebox.yaml"},
-	RuleProvenance:  {"a value that decides what the call does was named by nobody whom you trust", "approve this call, or name the value in your own words"},
-	RuleReaders:     {"private content would reach somebody who may not see it", "approve this call, or do it in a new session that has not read the private content"},
-	RuleLinks:       {"the text that would leave holds addresses that nobody whom you trust named", "approve this call, or have the text sent without the addresses"},
-	RuleEndorsed:    {"you or a source that you trust named every value that decides what the call does", ""},
-	RuleUndeclared:  {"the tool does not declare its effect, so a person must approve it", "approve exactly this call when asked"},
-	RuleDestructive: {"the tool does what cannot be undone, so a person must approve it", "approve exactly this call when asked"},
-}
-
-// Why returns in one sentence why the rule decides; empty for a rule of others.
-func (r Rule) Why() string { return book[r][0] }
-
-// Fix returns what changes the rule's verdict about a call, for the operator.
-func (r Rule) Fix(tool abi.ToolRef, agent abi.AgentID) string {
-	return strings.NewReplacer("{skill}", string(tool.Skill), "{agent}", string(agent)).Replace(book[r][1])
-}
-
 // Finding is a control value that nobody trusted named.
 type Finding struct {
 	Argument string `json:"argument"`
@@ -78,36 +44,4 @@ type Judgement struct {
 	Findings []Finding `json:"findings,omitempty"`
 	Flows    []Flow    `json:"flows,omitempty"`
 	Links    []string  `json:"links,omitempty"`
-}
-
-// maxNamed bounds the values that Why repeats, and maxShown the bytes of each.
-const (
-	maxNamed = 3
-	maxShown = 120
-)
-
-// Why returns the reason in one sentence, without host detail: a model may see it.
-func (j Judgement) Why() string {
-	var parts []string
-	for _, f := range j.Findings {
-		parts = append(parts, f.String())
-	}
-	for _, f := range j.Flows {
-		parts = append(parts, f.String())
-	}
-	for _, l := range j.Links {
-		parts = append(parts, show(l))
-	}
-	rule := j.Rule
-	if rule == "" {
-		rule = RuleNone
-	}
-	if len(parts) == 0 {
-		return book[rule][0]
-	}
-	more := ""
-	if len(parts) > maxNamed {
-		more = fmt.Sprintf("; and %d more", len(parts)-maxNamed)
-	}
-	return book[rule][0] + ": " + strings.Join(parts[:min(len(parts), maxNamed)], "; ") + more
 }
