@@ -38,6 +38,7 @@ type Config struct {
 	Egress    Egress    `yaml:"egress"`
 	Agents    []Agent   `yaml:"agents"`
 	Approvals Approvals `yaml:"approvals"`
+	Trust     Trust     `yaml:"trust"`
 	// Limits caps what any skill may use; it can only lower the built-in maximum.
 	Limits abi.LimitsRequest `yaml:"limits"`
 
@@ -180,6 +181,7 @@ func Default() Config {
 		Log:       Log{Level: Level{slog.LevelInfo}},
 		Agents:    []Agent{{Name: "main", Model: ModelOffline, Skills: []SkillRef{AllSkills}}},
 		Approvals: Approvals{Timeout: abi.Duration(5 * time.Minute)},
+		Trust:     Trust{Advisories: Advisories{MaxAge: abi.Duration(MaxAdvisoryAge)}},
 	}
 }
 
@@ -246,7 +248,7 @@ func (c *Config) check() error {
 	if err := c.Approvals.check(seen); err != nil {
 		return err
 	}
-	return nil
+	return c.Trust.check()
 }
 
 func (c *Config) resolve(dir string) {
@@ -262,6 +264,12 @@ func (c *Config) resolve(dir string) {
 	c.Grants.Dir = abs(c.Grants.Dir)
 	for i := range c.Agents {
 		c.Agents[i].Script = abs(c.Agents[i].Script)
+	}
+	for i := range c.Trust.Publishers {
+		c.Trust.Publishers[i].Key = abs(c.Trust.Publishers[i].Key)
+	}
+	for i := range c.Trust.Roots {
+		c.Trust.Roots[i].File = abs(c.Trust.Roots[i].File)
 	}
 }
 

@@ -151,6 +151,18 @@ func (s *State) Skills() string { return s.path("skills") }
 // Grants is the folder of the grants that the command line writes.
 func (s *State) Grants() string { return s.path("grants") }
 
+// SkillsLock says which versions of skills are installed.
+func (s *State) SkillsLock() string { return s.path("skills.lock") }
+
+// Advisories is the database of OSV records.
+func (s *State) Advisories() string { return s.path("advisories.db") }
+
+// Registries is the database of what was verified of registries.
+func (s *State) Registries() string { return s.path("registries.db") }
+
+// PublisherKey is this machine's own signing key.
+func (s *State) PublisherKey() string { return s.path("keys/publisher.pem") }
+
 // EgressFile holds the private origins that the command line opened.
 func (s *State) EgressFile() string { return s.path("egress.yaml") }
 
