@@ -14,6 +14,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
+	"github.com/glovebox-dev/glovebox/skills/sbom"
 )
 
 // BuildOptions say how a skill is built.
@@ -21,6 +22,8 @@ type BuildOptions struct {
 	UseModule bool      // take the module that lies in the folder: compile nothing
 	Env       []string  // environment of the compiler; its PATH is searched for it
 	Out       io.Writer // what the compiler prints; nil discards it
+
+	sources string // folder of the Go sources, if not the skill's
 }
 
 // Built is the result of Build.
@@ -28,12 +31,13 @@ type Built struct {
 	Bundle   *Bundle
 	Language Language // empty when the module was taken as it was
 	Report   *module.Report
-	Warnings []string // what works but is stricter or weaker than the author may think
+	Packages *sbom.List // what the module was built from
+	Warnings []string   // what works but is stricter or weaker than the author may think
 }
 
 // Build compiles the skill in dir, asks its module for the tools, holds them against
-// skill.yaml and writes skill.manifest.json in one step. The same source gives the
-// same bytes wherever the compiler does.
+// skill.yaml, lists what it was built from in sbom.cdx.json and writes skill.manifest.json
+// last, in one step. The same source gives the same bytes wherever the compiler does.
 func Build(ctx context.Context, dir string, o BuildOptions, l Lister, t Toolchain) (*Built, error) {
 	src, err := OpenSource(dir)
 	if err != nil {
@@ -59,7 +63,11 @@ func Build(ctx context.Context, dir string, o BuildOptions, l Lister, t Toolchai
 	if built.Report, err = examine(src.Manifest, raw); err != nil {
 		return nil, err
 	}
-	compiled, err := compileManifest(ctx, src, raw, l)
+	parts, err := dependencies(ctx, src, raw, o, t)
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := compileManifest(ctx, src, raw, parts, l)
 	if err != nil {
 		return nil, err
 	}
@@ -67,10 +75,13 @@ func Build(ctx context.Context, dir string, o BuildOptions, l Lister, t Toolchai
 	if err != nil {
 		return nil, fmt.Errorf("%s does not fit the module: %w", filepath.Join(src.Dir, SourceFile), err)
 	}
-	if err := writeFile(src.Dir, ManifestFile, text); err != nil {
+	if err := errors.Join(writeFile(src.Dir, SBOMFile, parts), writeFile(src.Dir, ManifestFile, text)); err != nil {
 		return nil, fmt.Errorf("skill %q: write the manifest: %w", src.Manifest.Name, err)
 	}
-	built.Warnings = warnings(compiled, built.Report)
+	if built.Packages, err = sbom.Parse(parts); err != nil {
+		return nil, err
+	}
+	built.Warnings = append(warnings(compiled, built.Report), unknownGo(raw, built.Packages)...)
 	built.Bundle, err = Open(src.Dir)
 	return built, err
 }
@@ -98,7 +109,7 @@ func examine(m *abi.Manifest, raw []byte) (*module.Report, error) {
 }
 
 // compileManifest asks the module for its tools and lists the files of the bundle.
-func compileManifest(ctx context.Context, src *Source, raw []byte, l Lister) (*abi.Compiled, error) {
+func compileManifest(ctx context.Context, src *Source, raw, parts []byte, l Lister) (*abi.Compiled, error) {
 	m := src.Manifest
 	digest := abi.DigestOf(raw)
 	limits, err := requestedLimits(m)
@@ -119,6 +130,7 @@ func compileManifest(ctx context.Context, src *Source, raw []byte, l Lister) (*a
 	if err != nil {
 		return nil, fmt.Errorf("skill %q: %w", m.Name, err)
 	}
+	files = append(files, abi.File{Name: SBOMFile, Digest: abi.DigestOf(parts), Size: int64(len(parts))})
 	return &abi.Compiled{
 		Schema: abi.SchemaManifest, Manifest: *m,
 		Module: digest, ModuleSize: int64(len(raw)), Tools: tools, Files: files,
@@ -140,14 +152,14 @@ func requestedRights(m *abi.Manifest, g *abi.Grant, digest abi.Digest) (abi.Righ
 	return r, err
 }
 
-// bundled are the files beside the module that belong to a bundle; source, tests and
-// README stay with the author.
+// bundled are the files beside the module that belong to a bundle as the author wrote
+// them; source, tests and README stay with the author.
 func bundled(name string) bool {
 	top, _, deeper := strings.Cut(name, "/")
 	if deeper {
 		return top == "references" || top == "assets"
 	}
-	return name == "SKILL.md" || name == "LICENSE" || name == "NOTICE"
+	return name == SourceFile || name == "SKILL.md" || name == "LICENSE" || name == "NOTICE"
 }
 
 // maxFiles bounds the files of a bundle.

@@ -217,6 +217,12 @@ func TestScaffold(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%v\n%s", err, out.String())
 				}
+				if isGo := c.lang == Go; isGo != (b.Packages.GoVersion != "") || isGo == b.Packages.None {
+					t.Errorf("dependencies: %+v", b.Packages)
+				}
+				if _, differ, err := Rebuild(t.Context(), dir, BuildOptions{Env: env}, &lister{tools: c.tools}, sandbox.RunToolchain); err != nil || len(differ) > 0 {
+					t.Errorf("built again: %v, %v", differ, err)
+				}
 				if got := b.Report.Capabilities(); !slices.Equal(got, c.can) || len(b.Warnings) > 0 {
 					t.Errorf("capabilities %v, warnings %v", got, b.Warnings)
 				}

@@ -18,6 +18,7 @@ const (
 	SourceFile   = "skill.yaml"          // what the author asks for
 	ModuleFile   = "skill.wasm"          // where "skill build" puts the module
 	ManifestFile = "skill.manifest.json" // made by "skill build"; with the module, all that the daemon reads
+	SBOMFile     = "sbom.cdx.json"       // made by "skill build": what the module was built from
 	TestFolder   = "tests"
 )
 

@@ -22,7 +22,7 @@ func TestOpenChecksEveryDigest(t *testing.T) {
 	for _, f := range b.Manifest.Files {
 		names = append(names, f.Name)
 	}
-	if got := strings.Join(names, " "); got != "SKILL.md assets/a.txt references/deep/b.md" {
+	if got := strings.Join(names, " "); got != "SKILL.md assets/a.txt references/deep/b.md sbom.cdx.json skill.yaml" {
 		t.Errorf("files of the bundle: %s", got)
 	}
 	for _, c := range []struct {
@@ -123,7 +123,7 @@ func TestReadFileKnowsOnlyTheFilesOfTheBundle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{ManifestFile, ModuleFile, "SKILL.md", "assets/a.txt"} {
+	for _, name := range []string{ManifestFile, ModuleFile, SourceFile, SBOMFile, "SKILL.md", "assets/a.txt"} {
 		if _, err := b.ReadFile(name); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -134,7 +134,7 @@ func TestReadFileKnowsOnlyTheFilesOfTheBundle(t *testing.T) {
 			t.Errorf("%s: it changed, and it was read", name)
 		}
 	}
-	for _, name := range []string{"notes.txt", SourceFile, "../x", ""} {
+	for _, name := range []string{"notes.txt", "../x", ""} {
 		if _, err := b.ReadFile(name); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%q: got %v", name, err)
 		}

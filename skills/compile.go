@@ -105,10 +105,13 @@ func compileSource(ctx context.Context, src *Source, o BuildOptions, run Toolcha
 		}
 	}
 	program := tools[lang][0].program
-	argv := []string{"", src.Manifest.Module}
+	dir, argv := src.Dir, []string{"", src.Manifest.Module}
 	env := slices.Clone(o.Env)
 	if lang == Go {
 		argv = append(append([]string{""}, goFlags...), "-o", src.Manifest.Module, ".")
+		if o.sources != "" {
+			dir, argv[len(argv)-2] = o.sources, filepath.Join(src.Dir, src.Manifest.Module)
+		}
 		env = append(env, "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	} else if _, err := os.Stat(filepath.Join(src.Dir, "Makefile")); err != nil {
 		return "", &Error{
@@ -128,7 +131,7 @@ func compileSource(ctx context.Context, src *Source, o BuildOptions, run Toolcha
 	if argv[0], err = lookup(program, o.Env); err != nil {
 		return "", err
 	}
-	if err := run(ctx, src.Dir, argv, env, o.Out); err != nil {
+	if err := run(ctx, dir, argv, env, o.Out); err != nil {
 		return "", fmt.Errorf("compile skill %q: %w", src.Manifest.Name, err)
 	}
 	return lang, nil

@@ -34,6 +34,8 @@ func TestEveryVerbSpeaksJSON(t *testing.T) {
 		{"egress allow http://127.0.0.1:1 --skill calc", "", exitDone}, {"egress allow http://127.0.0.1:1", "", exitUsage}, {"egress list", "", exitDone}, {"egress rm http://127.0.0.1:1", "", exitDone},
 		{"secret set gh", "a-value-of-a-secret", exitDone}, {"secret list", "", exitDone}, {"secret rm gh", "", exitDone}, {"secret rm gh", "", exitFailed},
 		{"skill list", "", exitDone}, {"skill inspect " + calc, "", exitDone}, {"skill test " + calc, "", exitDone},
+		{"skill sbom " + calc, "", exitDone}, {"skill sbom " + filepath.Join(calc, "skill.wasm"), "", exitRefused},
+		{"skill build " + calc + " --prebuilt --verify", "", exitUsage},
 		{"skill run " + calc + " evaluate -", `{"expression":"1+1"}`, exitDone},
 		{"skill run " + calc + " nosuchtool {}", "", exitFailed},
 		{"skill new made --dir " + filepath.Join(dir, "made"), "", exitDone}, {"skill build " + filepath.Join(dir, "nothing"), "", exitFailed},

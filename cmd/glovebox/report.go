@@ -21,6 +21,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
 	"github.com/glovebox-dev/glovebox/skills"
+	"github.com/glovebox-dev/glovebox/skills/sbom"
 )
 
 // The exit codes.
@@ -66,6 +67,7 @@ func explain(err error) *failure {
 	var strict *wasm.DeniedError
 	var refusal *module.Refusal
 	var skill *skills.Error
+	var parts *sbom.Error
 	switch {
 	case errors.As(err, &f):
 		return f
@@ -86,6 +88,8 @@ func explain(err error) *failure {
 		return &failure{code: exitRefused, what: err.Error(), rule: denied.Rule, hint: denied.Hint}
 	case errors.As(err, &refusal):
 		return &failure{code: exitRefused, what: err.Error(), rule: string(refusal.Rule)}
+	case errors.As(err, &parts):
+		return &failure{code: exitRefused, what: err.Error(), rule: string(parts.Reason), hint: parts.Fix}
 	case errors.As(err, &skill):
 		code := exitFailed
 		if errors.Is(err, skills.ErrDigest) {

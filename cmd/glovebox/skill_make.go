@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/config"
@@ -43,13 +44,20 @@ func (a *app) skillNew() *cobra.Command {
 }
 
 func (a *app) skillBuild() *cobra.Command {
-	var prebuilt bool
+	var prebuilt, verify bool
 	cmd := &cobra.Command{
 		Use: "build DIR", Short: "Compile a skill and write its manifest", Args: exactly(1),
 		Long: `Compile a skill, ask its module for its tools in a chamber without rights, and
-write skill.manifest.json. The compiler runs on your machine, as you.`,
-		Example: "  glovebox skill build hello",
+write sbom.cdx.json and skill.manifest.json. The compiler runs on your machine, as you.
+
+With --verify nothing is written: the skill is built once more in a copy, and what
+comes out differently is named.`,
+		Example: `  glovebox skill build hello
+  glovebox skill build hello --verify`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if prebuilt && verify {
+				return usage("--verify compiles, and --prebuilt compiles nothing", "glovebox skill build "+config.ShellQuote(args[0])+" --verify")
+			}
 			state, err := a.openState()
 			if err != nil {
 				return err
@@ -59,25 +67,53 @@ write skill.manifest.json. The compiler runs on your machine, as you.`,
 				return err
 			}
 			opts := skills.BuildOptions{UseModule: prebuilt, Env: os.Environ(), Out: a.err}
+			if verify {
+				bundle, differ, err := skills.Rebuild(cmd.Context(), args[0], opts, chamber, sandbox.RunToolchain)
+				if err = errors.Join(err, chamber.Close(cmd.Context())); err != nil {
+					return err
+				}
+				return a.showRebuilt(bundle, differ)
+			}
 			built, err := skills.Build(cmd.Context(), args[0], opts, chamber, sandbox.RunToolchain)
 			if err = errors.Join(err, chamber.Close(cmd.Context())); err != nil {
 				return err
 			}
-			c := built.Bundle.Manifest
-			result := map[string]any{
-				"skill": built.Bundle.Name(), "version": c.Manifest.Version, "dir": built.Bundle.Dir, "digest": built.Bundle.Digest,
-				"module": c.Module, "module_size": c.ModuleSize, "tools": c.Tools, "warnings": notNil(built.Warnings),
-			}
-			return a.show(result, func() {
-				for _, w := range built.Warnings {
-					a.say("warning: %s", w)
-				}
-				fmt.Fprintf(a.out, "built %s %s: %d tools, %d bytes, %s\n", built.Bundle.Name(), c.Manifest.Version, len(c.Tools), c.ModuleSize, c.Module)
-			})
+			return a.showBuilt(built)
 		},
 	}
 	cmd.Flags().BoolVar(&prebuilt, "prebuilt", false, "take the module that lies in the folder and compile nothing")
+	cmd.Flags().BoolVar(&verify, "verify", false, "build again in a copy and compare; write nothing")
 	return cmd
+}
+
+func (a *app) showBuilt(built *skills.Built) error {
+	c := built.Bundle.Manifest
+	result := map[string]any{
+		"skill": built.Bundle.Name(), "version": c.Manifest.Version, "dir": built.Bundle.Dir, "digest": built.Bundle.Digest,
+		"module": c.Module, "module_size": c.ModuleSize, "tools": c.Tools, "packages": notNil(built.Packages.Packages), "warnings": notNil(built.Warnings),
+	}
+	return a.show(result, func() {
+		for _, w := range built.Warnings {
+			a.say("warning: %s", w)
+		}
+		fmt.Fprintf(a.out, "built %s %s: %d tools, %d packages, %d bytes, %s\n",
+			built.Bundle.Name(), c.Manifest.Version, len(c.Tools), len(built.Packages.Packages), c.ModuleSize, c.Module)
+	})
+}
+
+// showRebuilt tells what a second build made otherwise; anything is a failure.
+func (a *app) showRebuilt(b *skills.Bundle, differ []skills.Difference) error {
+	if len(differ) == 0 {
+		return a.show(map[string]any{"skill": b.Name(), "digest": b.Digest, "differ": []skills.Difference{}}, func() {
+			fmt.Fprintf(a.out, "%s %s came out the same: %s\n", b.Name(), b.Manifest.Manifest.Version, b.Digest)
+		})
+	}
+	var what []string
+	for _, d := range differ {
+		what = append(what, fmt.Sprintf("%s is %s, and the build makes %s", d.File, d.Have, d.Built))
+	}
+	return failed("the build is not reproducible here: "+strings.Join(what, "; "),
+		"build with the compiler that the author names, or take the new build: glovebox skill build "+config.ShellQuote(b.Dir))
 }
 
 func notNil[T any](list []T) []T {

@@ -31,7 +31,7 @@ func Agree(module, document *List) error {
 			return &Error{Reason: ReasonConflict, What: d, Fix: "the author builds both together: glovebox skill build DIR"}
 		}
 	}
-	if strings.HasPrefix(module.Source, SourceGo) && document.Source == SourceDocument && document.GoVersion == "" {
+	if module.IsGo() && document.Source == SourceDocument && document.GoVersion == "" {
 		return &Error{
 			Reason: ReasonConflict, What: "the module is made by Go, and " + document.Source + " does not name the standard library",
 			Fix: "the author builds it with the Go that compiles it: glovebox skill build DIR",
@@ -40,10 +40,13 @@ func Agree(module, document *List) error {
 	return nil
 }
 
+// IsGo reports whether l is what a module says that the go command built.
+func (l *List) IsGo() bool { return l != nil && strings.HasPrefix(l.Source, SourceGo) }
+
 // ecosystems lists those that l speaks of: a Go module lists its packages even if it has none.
 func (l *List) ecosystems() []Ecosystem {
 	var out []Ecosystem
-	if strings.HasPrefix(l.Source, SourceGo) {
+	if l.IsGo() {
 		out = append(out, Go)
 	}
 	if strings.Contains(l.Source, SourceRust) {

@@ -106,9 +106,9 @@ type Subject struct {
 }
 
 // Generate returns a CycloneDX 1.6 document about a skill; the same subject gives the same
-// bytes. What the module itself says comes first, and a lock file adds what no module tells:
-// the npm packages that AssemblyScript compiles in, and the crates of a module without .dep-v0.
-// Where neither names anything, as in C, the document says so.
+// bytes. If the module itself says what it was built from, that is the list. Otherwise the lock
+// files are: the npm packages that AssemblyScript compiles in, the crates of a module without
+// .dep-v0. Where there is none of both, as in C, the document says that there is nothing.
 func Generate(s Subject) ([]byte, error) {
 	list, err := collect(s)
 	if err != nil {
@@ -141,31 +141,33 @@ func collect(s Subject) (*List, error) {
 	if err != nil {
 		return nil, err
 	}
-	var packages []Package
-	var has []Ecosystem
-	if own != nil {
-		packages, has = own.Packages, own.ecosystems()
+	lists := []*List{own}
+	if own == nil && s.PackageLock != nil {
+		l, err := FromPackageLock(s.PackageLock, Compiled)
+		if err != nil {
+			return nil, err
+		}
+		lists = append(lists, l)
 	}
-	if slices.Contains(has, Go) && s.GoVersion != "" {
+	if own == nil && s.CargoLock != nil {
+		l, err := FromCargoLock(s.CargoLock)
+		if err != nil {
+			return nil, err
+		}
+		lists = append(lists, l)
+	}
+	var packages []Package
+	for _, l := range lists {
+		if l != nil {
+			packages = append(packages, l.Packages...)
+		}
+	}
+	if own.IsGo() && s.GoVersion != "" {
 		v, err := stdlibVersion(s.GoVersion)
 		if err != nil {
 			return nil, err
 		}
 		packages = append(packages, Package{Go, Stdlib, v})
-	}
-	if s.PackageLock != nil && !slices.Contains(has, NPM) {
-		l, err := FromPackageLock(s.PackageLock, Compiled)
-		if err != nil {
-			return nil, err
-		}
-		packages = append(packages, l.Packages...)
-	}
-	if s.CargoLock != nil && !slices.Contains(has, Crates) {
-		l, err := FromCargoLock(s.CargoLock)
-		if err != nil {
-			return nil, err
-		}
-		packages = append(packages, l.Packages...)
 	}
 	return newList(SourceDocument, packages)
 }
