@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/broker"
 )
 
 // start is a day on which tests begin.
@@ -74,7 +75,10 @@ func newRig(t *testing.T) *rig {
 func (r *rig) open() {
 	r.t.Helper()
 	c, err := Open(context.Background(), Config{DB: filepath.Join(r.state, "registry.db"), Dir: filepath.Join(r.state, "cache"),
-		Client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, Now: r.clock.now})
+		HTTP: func(origin abi.Origin) (*http.Client, error) {
+			return broker.OperatorClient(broker.OperatorConfig{Origins: []abi.Origin{origin}})
+		},
+		Now: r.clock.now})
 	if err != nil {
 		r.t.Fatal(err)
 	}

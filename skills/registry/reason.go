@@ -56,13 +56,12 @@ func classify(file string, err error) *Refusal {
 	}
 	var (
 		unsigned *metadata.ErrUnsignedMetadata
-		value    *metadata.ErrValue
 		expired  *metadata.ErrExpiredMetadata
 		version  *metadata.ErrBadVersionNumber
 	)
 	reason := Tampered
 	switch {
-	case errors.As(err, &unsigned), errors.As(err, &value):
+	case errors.As(err, &unsigned):
 		reason = Unsigned
 	case errors.As(err, &expired):
 		reason = Frozen

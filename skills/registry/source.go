@@ -53,10 +53,14 @@ func (c *Client) source(text string) (Source, error) {
 	if base.Query != "" {
 		return nil, fmt.Errorf("source %q: a query has no place in it", clip(text))
 	}
-	if c.cfg.Client == nil {
+	if c.cfg.HTTP == nil {
 		return nil, fmt.Errorf("source %q: no network here", clip(text))
 	}
-	return web{c.cfg.Client, strings.TrimSuffix(base.String(), "/") + "/"}, nil
+	client, err := c.cfg.HTTP(base.Origin)
+	if err != nil {
+		return nil, fmt.Errorf("source %q: %w", clip(text), err)
+	}
+	return web{client, strings.TrimSuffix(base.String(), "/") + "/"}, nil
 }
 
 // web is a static web server.

@@ -25,6 +25,10 @@ const (
 	maxSnapshot  = 2_000_000
 	maxTargets   = 5_000_000
 
+	// versionSlack is read past the announced length, so that another version of the
+	// file, whose signatures may be longer, is told from endless data.
+	versionSlack = 1 << 10
+
 	maxRotations  = 256 // roots in one walk
 	MaxPublishers = 256 // delegated roles of one registry
 )
@@ -110,7 +114,7 @@ func (w *walk) metadata(ctx context.Context, name string, length, most int64) ([
 		return nil, refuse(Size, "%s is announced with %d bytes, more than %d", name, length, most)
 	}
 	if length > 0 {
-		most = length
+		most = min(most, length+versionSlack)
 	}
 	data, err := w.fetch(ctx, name, most)
 	if err != nil {
