@@ -15,6 +15,7 @@ const (
 	ReasonName      Reason = "oci.name"      // a file name that leaves the folder, collides or is taken
 	ReasonTar       Reason = "oci.tar"       // the single file is not the tar that WriteTar writes
 	ReasonReference Reason = "oci.reference" // the reference cannot be read, or names nothing or more than one thing
+	ReasonTaken     Reason = "oci.taken"     // the tag names another artifact already
 	ReasonMissing   Reason = "oci.missing"   // nothing is there
 	ReasonUnsigned  Reason = "sig.missing"   // no signature is there
 )
