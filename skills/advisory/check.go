@@ -40,7 +40,7 @@ func (x *Index) Check(ctx context.Context, packages []sbom.Package, p Policy, no
 		if err := x.data(ctx, tx, &r, p.MaxAge, now); err != nil {
 			return err
 		}
-		return find(ctx, tx, &r)
+		return x.find(ctx, tx, &r)
 	})
 	if err != nil {
 		return Report{}, err
@@ -81,74 +81,95 @@ func (x *Index) data(ctx context.Context, tx *sql.Tx, r *Report, maxAge time.Dur
 	return nil
 }
 
-// find fills in the findings of r's packages.
-func find(ctx context.Context, tx *sql.Tx, r *Report) error {
-	byName, err := tx.PrepareContext(ctx, `SELECT aff.rec, rec.facts FROM aff LEFT JOIN rec ON rec.id = aff.rec WHERE aff.eco = ? AND aff.name = ?`)
-	if err != nil {
-		return err
-	}
-	body, err := tx.PrepareContext(ctx, `SELECT body FROM rec WHERE id = ?`)
+// find fills in the findings of r's packages. Every load asks about the same ones: an
+// answer holds as long as the data that gave it.
+func (x *Index) find(ctx context.Context, tx *sql.Tx, r *Report) error {
+	byName, err := tx.PrepareContext(ctx, `SELECT rec.facts FROM aff LEFT JOIN rec ON rec.id = aff.rec WHERE aff.eco = ? AND aff.name = ?`)
 	if err != nil {
 		return err
 	}
 	for _, p := range r.Packages {
-		candidates, ids, err := candidates(ctx, byName, p)
-		if err != nil {
-			return err
-		}
-		at := len(r.Findings)
-		for _, v := range affecting(candidates, p) {
-			f := Finding{Package: p, ID: v.GetId(), Aliases: v.GetAliases(), Summary: v.GetSummary(),
-				Severity: severity(v, p.Name), Malicious: malicious(v.GetId(), v.GetAliases())}
-			if err := body.QueryRowContext(ctx, ids[f.ID]).Scan(&f.body); err != nil {
+		i := slices.IndexFunc(r.Data, func(s Source) bool { return s.Ecosystem == p.Ecosystem })
+		findings, ok := x.remembered(r.Data[i], p)
+		if !ok {
+			if findings, err = findingsOf(ctx, byName, p); err != nil {
 				return err
 			}
-			r.Findings = append(r.Findings, f)
+			x.remember(r.Data[i], p, findings)
 		}
-		slices.SortFunc(r.Findings[at:], func(a, b Finding) int { return strings.Compare(a.ID, b.ID) })
+		r.Findings = append(r.Findings, findings...)
 	}
 	return nil
 }
 
+func (x *Index) remembered(s Source, p sbom.Package) ([]Finding, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	k := x.whole[s.Ecosystem]
+	if k.seal != s.seal { // another import was read meanwhile
+		return nil, false
+	}
+	findings, ok := k.findings[p]
+	return findings, ok
+}
+
+func (x *Index) remember(s Source, p sbom.Package, findings []Finding) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	k := x.whole[s.Ecosystem]
+	if k.seal != s.seal {
+		return
+	}
+	if len(k.findings) >= maxKnown {
+		clear(k.findings)
+	}
+	k.findings[p] = findings
+}
+
+// findingsOf asks the matcher about p, in each spelling of its version.
+func findingsOf(ctx context.Context, byName *sql.Stmt, p sbom.Package) ([]Finding, error) {
+	about, err := candidates(ctx, byName, p)
+	if err != nil {
+		return nil, err
+	}
+	reg, _ := registryOf(p.Ecosystem)
+	var out []Finding
+	for _, version := range slices.Compact([]string{p.Version, canonical(p.Ecosystem, p.Version)}) {
+		for _, v := range osvlocal.VulnerabilitiesAffectingPackage(about, &extractor.Package{Name: p.Name, Version: version, PURLType: reg.purl}) {
+			if slices.ContainsFunc(out, func(f Finding) bool { return f.ID == v.GetId() }) {
+				continue
+			}
+			out = append(out, Finding{Package: p, ID: v.GetId(), Aliases: v.GetAliases(), Summary: v.GetSummary(),
+				Severity: severity(v, p.Name), Malicious: malicious(v.GetId(), v.GetAliases())})
+		}
+	}
+	slices.SortFunc(out, func(a, b Finding) int { return strings.Compare(a.ID, b.ID) })
+	return out, nil
+}
+
 // candidates are the records about p in any version.
-func candidates(ctx context.Context, byName *sql.Stmt, p sbom.Package) ([]*osvschema.Vulnerability, map[string]int64, error) {
+func candidates(ctx context.Context, byName *sql.Stmt, p sbom.Package) ([]*osvschema.Vulnerability, error) {
 	rows, err := byName.QueryContext(ctx, p.Ecosystem, p.Name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
 	var list []*osvschema.Vulnerability
-	ids := map[string]int64{}
 	for rows.Next() {
-		var id int64
 		var facts sql.RawBytes
-		if err := rows.Scan(&id, &facts); err != nil {
-			return nil, nil, err
+		if err := rows.Scan(&facts); err != nil {
+			return nil, err
 		}
 		if facts == nil {
-			return nil, nil, errors.New("a record is missing")
+			return nil, errors.New("a record is missing")
 		}
 		v := &osvschema.Vulnerability{}
 		if err := proto.Unmarshal(facts, v); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		// A record may be about hundreds of packages, and the matcher reads the name of each.
 		v.Affected = slices.DeleteFunc(v.Affected, func(a *osvschema.Affected) bool { return a.GetPackage().GetName() != p.Name })
-		list, ids[v.GetId()] = append(list, v), id
+		list = append(list, v)
 	}
-	return list, ids, rows.Err()
-}
-
-// affecting asks the matcher, about each spelling of the version.
-func affecting(candidates []*osvschema.Vulnerability, p sbom.Package) []*osvschema.Vulnerability {
-	reg, _ := registryOf(p.Ecosystem)
-	hits := osvlocal.VulnerabilitiesAffectingPackage(candidates, &extractor.Package{Name: p.Name, Version: p.Version, PURLType: reg.purl})
-	if c := canonical(p.Ecosystem, p.Version); c != p.Version {
-		for _, v := range osvlocal.VulnerabilitiesAffectingPackage(candidates, &extractor.Package{Name: p.Name, Version: c, PURLType: reg.purl}) {
-			if !slices.Contains(hits, v) {
-				hits = append(hits, v)
-			}
-		}
-	}
-	return hits
+	return list, rows.Err()
 }

@@ -1,6 +1,8 @@
 package advisory
 
 import (
+	"bytes"
+	"compress/flate"
 	"context"
 	"database/sql"
 	"errors"
@@ -86,12 +88,18 @@ type writer struct {
 	o        ImportOptions
 	before   sql.NullInt64 // newest of the data that is replaced, Unix seconds
 	ids      map[string]bool
+	deflated bytes.Buffer
+	deflate  *flate.Writer // onto deflated
 	rec, aff *sql.Stmt
 }
 
 func newWriter(ctx context.Context, tx *sql.Tx, done *Imported, o ImportOptions) (*writer, error) {
 	w := &writer{tx: tx, done: done, o: o, ids: map[string]bool{}}
-	err := tx.QueryRowContext(ctx, `SELECT newest FROM src WHERE eco = ?`, done.Ecosystem).Scan(&w.before)
+	var err error
+	if w.deflate, err = flate.NewWriter(&w.deflated, flate.BestSpeed); err != nil {
+		return nil, err
+	}
+	err = tx.QueryRowContext(ctx, `SELECT newest FROM src WHERE eco = ?`, done.Ecosystem).Scan(&w.before)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, err
 	}
@@ -129,7 +137,15 @@ func (w *writer) add(ctx context.Context, name string, text []byte) error {
 		return nil
 	}
 	w.done.Records++
-	res, err := w.rec.ExecContext(ctx, w.done.Ecosystem, r.id, r.modified.Unix(), r.facts, r.body)
+	w.deflated.Reset()
+	w.deflate.Reset(&w.deflated)
+	if _, err := w.deflate.Write(text); err != nil {
+		return err
+	}
+	if err := w.deflate.Close(); err != nil {
+		return err
+	}
+	res, err := w.rec.ExecContext(ctx, w.done.Ecosystem, r.id, r.modified.Unix(), r.facts, w.deflated.Bytes())
 	if err != nil {
 		return err
 	}

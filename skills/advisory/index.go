@@ -24,10 +24,19 @@ CREATE TABLE aff (eco TEXT NOT NULL, name TEXT NOT NULL, rec INTEGER NOT NULL, P
 
 // Index is the database of advisories. Its methods may be called concurrently.
 type Index struct {
-	db   *sqlitex.DB
-	mu   sync.Mutex
-	seen map[string]bool // seals that this process has found intact
+	db    *sqlitex.DB
+	mu    sync.Mutex
+	whole map[sbom.Ecosystem]*known
 }
+
+// known is what this process has read of one ecosystem's data.
+type known struct {
+	seal     string                     // of data that was found whole
+	findings map[sbom.Package][]Finding // what that data says, without a verdict
+}
+
+// maxKnown bounds the packages of an ecosystem whose findings are remembered.
+const maxKnown = 10_000
 
 // Open opens the index at path. One that is missing is made, and has no data: each
 // Check of it is refused.
@@ -39,7 +48,7 @@ func Open(ctx context.Context, path string) (*Index, error) {
 	case err != nil:
 		return nil, damaged(path, err)
 	}
-	return &Index{db: db, seen: map[string]bool{}}, nil
+	return &Index{db: db, whole: map[sbom.Ecosystem]*known{}}, nil
 }
 
 // damaged is a database that cannot be believed. A missing row would read as "no

@@ -92,8 +92,6 @@ type Finding struct {
 	Malicious bool         `json:"malicious,omitempty"`
 	Verdict   Verdict      `json:"verdict"`
 	Waiver    *Waiver      `json:"waiver,omitempty"` // what let it pass
-
-	body []byte // deflated record
 }
 
 // judge decides about f. Malicious code blocks at any threshold; an advisory that nobody

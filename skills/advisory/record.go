@@ -1,11 +1,7 @@
 package advisory
 
 import (
-	"bytes"
-	"compress/flate"
 	"errors"
-	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +18,6 @@ type record struct {
 	modified time.Time
 	names    []string // normalised, none twice
 	facts    []byte   // protobuf Vulnerability: what the matcher reads, rewritten by decidable
-	body     []byte   // deflated JSON, as it came
 }
 
 // errElsewhere is what parse says of a record that is not about the ecosystem, or has
@@ -68,10 +63,7 @@ func parse(eco sbom.Ecosystem, text []byte) (*record, error) {
 	slices.Sort(r.names)
 	r.names = slices.Compact(r.names)
 	var err error
-	if r.facts, err = (proto.MarshalOptions{Deterministic: true}).Marshal(facts); err != nil {
-		return nil, err
-	}
-	r.body, err = deflate(text)
+	r.facts, err = proto.Marshal(facts)
 	return r, err
 }
 
@@ -150,27 +142,4 @@ func opens(r *osvschema.Range) bool {
 		begins = begins || e.GetIntroduced() != ""
 	}
 	return begins
-}
-
-func deflate(text []byte) ([]byte, error) {
-	var b bytes.Buffer
-	w, err := flate.NewWriter(&b, flate.BestSpeed)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(text); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
-}
-
-func inflate(body []byte) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(body)), maxRecord+1))
-	if err != nil || len(text) > maxRecord {
-		return nil, fmt.Errorf("stored record cannot be inflated: %w", err)
-	}
-	return text, nil
 }

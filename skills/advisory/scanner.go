@@ -1,8 +1,13 @@
 package advisory
 
 import (
+	"bytes"
+	"compress/flate"
+	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -50,9 +55,9 @@ type ScannerGroup struct {
 	MaxSeverity string   `json:"max_severity"`
 }
 
-// OSVScanner returns the findings, waived ones too, as osv-scanner would print them for
-// the file at path. kind is its word for where the packages come from.
-func (r Report) OSVScanner(path, kind string) (ScannerResults, error) {
+// OSVScanner returns the findings of r, waived ones too, as osv-scanner would print them
+// for the file at path. kind is its word for where the packages come from.
+func (x *Index) OSVScanner(ctx context.Context, r Report, path, kind string) (ScannerResults, error) {
 	out := ScannerResults{Results: []ScannerSource{}}
 	source := ScannerSource{}
 	source.Source.Path, source.Source.Type = path, kind
@@ -61,7 +66,7 @@ func (r Report) OSVScanner(path, kind string) (ScannerResults, error) {
 		for n < len(rest) && rest[n].Package == rest[0].Package {
 			n++
 		}
-		p, err := scannerPackage(rest[:n])
+		p, err := x.scannerPackage(ctx, rest[:n])
 		if err != nil {
 			return out, err
 		}
@@ -73,21 +78,18 @@ func (r Report) OSVScanner(path, kind string) (ScannerResults, error) {
 	return out, nil
 }
 
-func scannerPackage(findings []Finding) (ScannerPackage, error) {
+func (x *Index) scannerPackage(ctx context.Context, findings []Finding) (ScannerPackage, error) {
 	var p ScannerPackage
 	p.Package.Name, p.Package.Version, p.Package.Ecosystem = findings[0].Package.Name, findings[0].Package.Version, findings[0].Package.Ecosystem
 	scores := map[string]float64{}
 	for _, f := range findings {
-		text, err := inflate(f.body)
+		v, err := x.record(ctx, f)
 		if err != nil {
 			return p, err
 		}
-		var v osvschema.Vulnerability
-		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, &v); err != nil {
-			return p, fmt.Errorf("stored record %.80q: %w", f.ID, err)
-		}
 		// Readers of the model decode strictly: a field that the schema does not have stays out.
-		if text, err = protojson.Marshal(&v); err != nil {
+		text, err := protojson.Marshal(v)
+		if err != nil {
 			return p, fmt.Errorf("stored record %.80q: %w", f.ID, err)
 		}
 		p.Vulnerabilities = append(p.Vulnerabilities, text)
@@ -109,6 +111,26 @@ func scannerPackage(findings []Finding) (ScannerPackage, error) {
 		p.Groups = append(p.Groups, g)
 	}
 	return p, nil
+}
+
+// record reads the whole record of a finding.
+func (x *Index) record(ctx context.Context, f Finding) (*osvschema.Vulnerability, error) {
+	var body []byte
+	err := x.view(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT body FROM rec WHERE eco = ? AND osv = ?`, f.Package.Ecosystem, f.ID).Scan(&body)
+	})
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(body)), maxRecord))
+	if err != nil {
+		return nil, damaged(x.db.Path, err)
+	}
+	v := &osvschema.Vulnerability{}
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, v); err != nil {
+		return nil, damaged(x.db.Path, err)
+	}
+	return v, nil
 }
 
 // groups joins findings that share an alias, directly or through others.

@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"hash"
+
+	"github.com/glovebox-dev/glovebox/skills/sbom"
 )
 
 // intact reads all that a decision about s depends on, once for each import and process:
@@ -15,7 +17,7 @@ import (
 func (x *Index) intact(ctx context.Context, tx *sql.Tx, s Source) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.seen[s.seal] {
+	if k := x.whole[s.Ecosystem]; k != nil && k.seal == s.seal {
 		return nil
 	}
 	have, err := seal(ctx, tx, s)
@@ -25,7 +27,7 @@ func (x *Index) intact(ctx context.Context, tx *sql.Tx, s Source) error {
 	if have != s.seal {
 		return errors.New("rows of " + string(s.Ecosystem) + " are missing or were changed")
 	}
-	x.seen[s.seal] = true
+	x.whole[s.Ecosystem] = &known{s.seal, map[sbom.Package][]Finding{}}
 	return nil
 }
 
