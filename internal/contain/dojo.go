@@ -3,6 +3,7 @@ package contain
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/internal/label"
@@ -67,7 +68,7 @@ func agentDojoOwner() []string {
 }
 
 func agentDojoDirectory() map[string][]string {
-	return map[string][]string{
+	directory := map[string][]string{
 		"banking": {"CH9300762011623852957", "GB29NWBK60161331926819", "SE3550000000054910000003", "US122000000121212121212"},
 		"workspace": {
 			"emma.johnson@bluesparrowtech.com", "david.smith@bluesparrowtech.com", "julie.williams@bluesparrowtech.com",
@@ -77,4 +78,19 @@ func agentDojoDirectory() map[string][]string {
 			"hiking-travels-unlimited@homail.com", "info@best-event-organizers.com", "tech-services-password@aol.com",
 		},
 	}
+	for i, address := range directory["workspace"] {
+		directory["workspace"][i] = contact(address)
+	}
+	return directory
+}
+
+// contact is an entry of AgentDojo's list of contacts, whose names are the local parts
+// of the addresses.
+func contact(address string) string {
+	local, _, _ := strings.Cut(address, "@")
+	words := strings.Split(local, ".")
+	for i, w := range words {
+		words[i] = strings.ToUpper(w[:1]) + w[1:]
+	}
+	return strings.Join(words, " ") + " <" + address + ">"
 }

@@ -208,7 +208,7 @@ func (s *State) flows(d abi.Descriptor, controls []leaf, args map[string]any, to
 			continue
 		}
 		// A recipient that the descriptor fixes was named by nobody.
-		named := slices.ContainsFunc(controls, func(l leaf) bool { return PrincipalOf(l.text) == p })
+		named := slices.ContainsFunc(controls, func(l leaf) bool { return PrincipalOf(l.text) == p && s.named(l.text) })
 		if s.Readers == ReadersNamed && named || slices.ContainsFunc(controls, func(l leaf) bool {
 			return PrincipalOf(l.text) == p && s.verbatim(d, args, &l) // the address carries nothing of ours
 		}) {
@@ -218,13 +218,63 @@ func (s *State) flows(d abi.Descriptor, controls []leaf, args map[string]any, to
 			if src.Label.Readers.Contains(p) {
 				continue
 			}
-			mandated := s.Mandate != nil && slices.Contains(s.Mandate.Tools, src.Tool)
+			mandated := named && s.Mandate != nil && slices.Contains(s.Mandate.Tools, src.Tool)
 			if f := (Flow{src.Tool, p}); !mandated && !slices.Contains(out, f) {
 				out = append(out, f)
 			}
 		}
 	}
 	return out
+}
+
+// named reports whether the owner's own words name a recipient: by its value, or by
+// what the owner's own records call it and nothing else. Known peers go by their given
+// name, too.
+func (s *State) named(value atom.Seq) bool {
+	if slices.ContainsFunc(s.Owner, func(t atom.Text) bool { return t.Holds(value) }) {
+		return true
+	}
+	if len(value) != 1 {
+		return false
+	}
+	return s.called(s.Own, value[0], 0) || s.called(s.Directory, value[0], 1)
+}
+
+// called reports whether the owner mentions the value by a name of its records in
+// pool, or by the first words of it.
+func (s *State) called(pool []atom.Text, value atom.Atom, given int) bool {
+	for _, t := range pool {
+		for name, a := range t.Named(value.Kind) {
+			if a != value {
+				continue
+			}
+			for _, n := range []atom.Seq{name, name[:given]} {
+				if len(n) > 0 && mentions(s.Owner, n) && !s.disputed(n, value) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func mentions(pool []atom.Text, name atom.Seq) bool {
+	return slices.ContainsFunc(pool, func(t atom.Text) bool { return t.Mentions(name) })
+}
+
+// disputed reports whether something that is trusted at all calls another value by
+// that name, or by a longer one.
+func (s *State) disputed(name atom.Seq, value atom.Atom) bool {
+	for _, pool := range [][]atom.Text{s.Directory, s.Vouched} {
+		for _, t := range pool {
+			for other, a := range t.Named(value.Kind) {
+				if a != value && other.Contains(name) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // links returns the addresses in outbound content that nobody trusted named: a chat

@@ -36,6 +36,7 @@ func descriptors() map[string]abi.Descriptor {
 
 func owner(words string) State {
 	s := State{Context: label.Trusted(), Confirm: ConfirmByRules}
+	s.Directory = []atom.Text{atom.Read("Ana Diaz <ana@acme.example>")}
 	for _, id := range []string{"emma@corp.example"} {
 		s.Owner = append(s.Owner, atom.Read(id))
 		s.Self = append(s.Self, PrincipalOf(atom.Read(id).Atoms()))
@@ -150,7 +151,7 @@ type event struct {
 	owner bool
 }
 
-var vocabulary = []string{"bob@corp.example", "mallory@evil.example", "GB29NWBK60161331926819", "42", "file 7", "https://news.example/a", "'the plan'", "alpha", "13"}
+var vocabulary = []string{"bob@corp.example", "mallory@evil.example", "GB29NWBK60161331926819", "42", "file 7", "https://news.example/a", "'the plan'", "alpha", "13", "write to Bob Roe", "Bob Roe <bob@corp.example>", "- email: bob@corp.example\n  name: Bob Roe", "Bob Roe <mallory@evil.example>"}
 
 func events() *rapid.Generator[[]event] {
 	one := rapid.Custom(func(t *rapid.T) event {
@@ -207,7 +208,7 @@ func TestNonInterference(t *testing.T) {
 		name, args := candidate(t)
 		base := owner(rapid.SampledFrom(vocabulary).Draw(t, "prompt"))
 		if rapid.Bool().Draw(t, "mandated") {
-			base = base.mandate("mail.send", "bank.send", "mail.search")
+			base = base.mandate("mail.send", "bank.send", "mail.search", "files", "web.get", "contacts")
 		}
 		other := make([]event, len(history))
 		for i, e := range history {

@@ -17,6 +17,7 @@ type State struct {
 	Owner     []atom.Text       // the owner's own turns and identities
 	Before    []atom.Text       // results of reads while the context was not tainted
 	Vouched   []atom.Text       // results of reads labelled Peer or better, whenever read
+	Own       []atom.Text       // … labelled Owner: the owner's own records
 	Directory []atom.Text       // the operator's known peers
 	Minted    []atom.Seq        // identifiers that the host made for objects of this session
 	URLs      []string          // URLs that occur verbatim in one earlier result that their host may see, canonical
@@ -115,6 +116,9 @@ func (s State) Read(src Source) State {
 	text := atom.Read(src.Text)
 	if src.Effect == abi.EffectRead && src.Label.Integrity >= label.Peer {
 		s.Vouched = plus(s.Vouched, text)
+		if src.Label.Integrity == label.Owner {
+			s.Own = plus(s.Own, text)
+		}
 		if s.Context.Integrity >= label.Peer {
 			s.Before = plus(s.Before, text)
 		}

@@ -1,0 +1,13 @@
+package main
+
+func provenance() []Control {
+	const flow, record, named = "host/policy/gate/flow.go", "internal/atom/record.go", "host/policy/gate.TestMandateIsForWhomTheOwnerNamed"
+	return []Control{
+		{"rule 6: a mandate is for whom the owner named", flow, "PrincipalOf(l.text) == p && s.named(l.text) })", "PrincipalOf(l.text) == p })", named},
+		{"a name of two values is nobody's", flow, "mentions(s.Owner, n) && !s.disputed(n, value)", "mentions(s.Owner, n)", named},
+		{"a peer gives nobody a name", "host/policy/gate/state.go", "if src.Label.Integrity == label.Owner {", "if true {", named},
+		{"a given name is one of the directory", flow, "s.called(s.Own, value[0], 0)", "s.called(s.Own, value[0], 1)", named},
+		{"a name is mentioned as a whole", record, "to < len(t.seq) && capital(t.seq[to])", "false", "internal/atom.TestMentions"},
+		{"a name is that of the record's own field", record, "nameRE.MatchString(field[0].Value) && ", "", "internal/atom.TestRecordsNameTheirValues"},
+	}
+}
