@@ -206,7 +206,7 @@ func save[T metadata.Roles](m *Maker, role string, ids []string, meta *metadata.
 }
 
 // putTarget stores bytes and lists them in meta.
-func (m *Maker) putTarget(meta *metadata.Metadata[metadata.TargetsType], path string, data []byte) error {
+func (m *Maker) putTarget(meta *targetsMetadata, path string, data []byte) error {
 	if err := checkTarget(path); err != nil {
 		return err
 	}
@@ -226,7 +226,7 @@ func (m *Maker) putTarget(meta *metadata.Metadata[metadata.TargetsType], path st
 }
 
 // getTarget reads what meta lists, nil if it does not.
-func (m *Maker) getTarget(meta *metadata.Metadata[metadata.TargetsType], path string) ([]byte, error) {
+func (m *Maker) getTarget(meta *targetsMetadata, path string) ([]byte, error) {
 	want := meta.Signed.Targets[path]
 	if want == nil {
 		return nil, nil
@@ -242,7 +242,7 @@ func (m *Maker) getTarget(meta *metadata.Metadata[metadata.TargetsType], path st
 	return data, want.VerifyLengthHashes(data)
 }
 
-func (m *Maker) putIndex(meta *metadata.Metadata[metadata.TargetsType], by Publisher, entries []Entry) error {
+func (m *Maker) putIndex(meta *targetsMetadata, by Publisher, entries []Entry) error {
 	if entries == nil {
 		entries = []Entry{}
 	}
@@ -256,7 +256,7 @@ func (m *Maker) putIndex(meta *metadata.Metadata[metadata.TargetsType], by Publi
 	return m.putTarget(meta, by.prefix()+indexFile, data)
 }
 
-func (m *Maker) getIndex(meta *metadata.Metadata[metadata.TargetsType], by Publisher) ([]Entry, error) {
+func (m *Maker) getIndex(meta *targetsMetadata, by Publisher) ([]Entry, error) {
 	data, err := m.getTarget(meta, by.prefix()+indexFile)
 	if err != nil || data == nil {
 		return nil, err

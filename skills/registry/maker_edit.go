@@ -13,7 +13,7 @@ import (
 )
 
 // top reads the newest root and targets.
-func (m *Maker) top() (*metadata.Metadata[metadata.RootType], *metadata.Metadata[metadata.TargetsType], error) {
+func (m *Maker) top() (*metadata.Metadata[metadata.RootType], *targetsMetadata, error) {
 	root, _, err := newest[metadata.RootType](m, metadata.ROOT)
 	if err != nil {
 		return nil, nil, err
@@ -26,7 +26,7 @@ func (m *Maker) top() (*metadata.Metadata[metadata.RootType], *metadata.Metadata
 }
 
 // delegation returns the role of a publisher; nil if the registry itself signs.
-func delegation(targets *metadata.Metadata[metadata.TargetsType], by Publisher) *metadata.DelegatedRole {
+func delegation(targets *targetsMetadata, by Publisher) *metadata.DelegatedRole {
 	if d := targets.Signed.Delegations; d != nil {
 		for i := range d.Roles {
 			if d.Roles[i].Name == string(by) {
@@ -38,7 +38,7 @@ func delegation(targets *metadata.Metadata[metadata.TargetsType], by Publisher) 
 }
 
 // edit changes the targets of a publisher, or the registry's own, and publishes them.
-func (m *Maker) edit(by Publisher, change func(*metadata.Metadata[metadata.TargetsType]) error) (Report, error) {
+func (m *Maker) edit(by Publisher, change func(*targetsMetadata) error) (Report, error) {
 	root, targets, err := m.top()
 	if err != nil {
 		return Report{}, err
@@ -70,7 +70,7 @@ func (m *Maker) edit(by Publisher, change func(*metadata.Metadata[metadata.Targe
 }
 
 // next writes meta as the next version of a role.
-func (m *Maker) next(role string, ids []string, meta *metadata.Metadata[metadata.TargetsType]) error {
+func (m *Maker) next(role string, ids []string, meta *targetsMetadata) error {
 	list, err := m.versions(role)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func (m *Maker) AddSkill(e Entry, artifact []byte) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	return m.edit(by, func(meta *metadata.Metadata[metadata.TargetsType]) error {
+	return m.edit(by, func(meta *targetsMetadata) error {
 		entries, err := m.getIndex(meta, by)
 		if err != nil {
 			return err
@@ -140,7 +140,7 @@ func (m *Maker) Yank(id SkillID, version, reason string) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	return m.edit(by, func(meta *metadata.Metadata[metadata.TargetsType]) error {
+	return m.edit(by, func(meta *targetsMetadata) error {
 		entries, err := m.getIndex(meta, by)
 		if err != nil {
 			return err
@@ -159,14 +159,14 @@ func (m *Maker) Put(path string, data []byte) (Report, error) {
 	if path == indexFile || path == revocationsFile {
 		return Report{}, fmt.Errorf("target %s is made by its own commands", path)
 	}
-	return m.edit("", func(meta *metadata.Metadata[metadata.TargetsType]) error { return m.putTarget(meta, path, data) })
+	return m.edit("", func(meta *targetsMetadata) error { return m.putTarget(meta, path, data) })
 }
 
 func (m *Maker) since() Since { return Since{m.cfg.Now().UTC().Truncate(time.Second)} }
 
 // Revoke says that a subject must not run any more; with lift, that it may again.
 func (m *Maker) Revoke(s Subject, reason string, lift bool) (Report, error) {
-	return m.edit("", func(meta *metadata.Metadata[metadata.TargetsType]) error {
+	return m.edit("", func(meta *targetsMetadata) error {
 		data, err := m.getTarget(meta, revocationsFile)
 		if err != nil {
 			return err
@@ -207,7 +207,7 @@ func (m *Maker) Delegate(by Publisher, keys []crypto.PublicKey, threshold int) (
 	if threshold < 1 || threshold > len(keys) {
 		return Report{}, fmt.Errorf("threshold %d of %d keys", threshold, len(keys))
 	}
-	return m.edit("", func(meta *metadata.Metadata[metadata.TargetsType]) error {
+	return m.edit("", func(meta *targetsMetadata) error {
 		d := meta.Signed.Delegations
 		if d == nil {
 			d = &metadata.Delegations{Keys: map[string]*metadata.Key{}, Roles: []metadata.DelegatedRole{}}

@@ -103,6 +103,9 @@ func (m *Maker) due(expires time.Time, life time.Duration) bool {
 	return expires.Sub(m.cfg.Now()) < life/2
 }
 
+// targetsMetadata is the metadata of the targets role and of publishers.
+type targetsMetadata = metadata.Metadata[metadata.TargetsType]
+
 // verifier is root or targets metadata.
 type verifier interface {
 	VerifyDelegate(role string, meta any) error
@@ -110,7 +113,7 @@ type verifier interface {
 
 // pick returns the newest version of a role that has enough signatures, nil if there
 // is none.
-func pick(m *Maker, rep *Report, role string, ids []string, parent verifier) (*metadata.Metadata[metadata.TargetsType], error) {
+func pick(m *Maker, rep *Report, role string, ids []string, parent verifier) (*targetsMetadata, error) {
 	list, err := m.versions(role)
 	if err != nil {
 		return nil, err
@@ -142,7 +145,7 @@ func pick(m *Maker, rep *Report, role string, ids []string, parent verifier) (*m
 }
 
 // acceptable reports why a version of a role is not published.
-func (m *Maker) acceptable(role string, version int64, meta *metadata.Metadata[metadata.TargetsType], parent verifier) error {
+func (m *Maker) acceptable(role string, version int64, meta *targetsMetadata, parent verifier) error {
 	if meta.Signed.Version != version {
 		return fmt.Errorf("the file holds version %d", meta.Signed.Version)
 	}
@@ -158,7 +161,7 @@ func (m *Maker) acceptable(role string, version int64, meta *metadata.Metadata[m
 }
 
 // renewed signs the same content anew when half its life is over and the keys are there.
-func (m *Maker) renewed(rep *Report, role string, ids []string, meta *metadata.Metadata[metadata.TargetsType], parent verifier) (*metadata.Metadata[metadata.TargetsType], error) {
+func (m *Maker) renewed(rep *Report, role string, ids []string, meta *targetsMetadata, parent verifier) (*targetsMetadata, error) {
 	if !m.due(meta.Signed.Expires, targetsLife) {
 		return meta, nil
 	}

@@ -226,7 +226,7 @@ func (w *walk) targets(ctx context.Context) error {
 }
 
 // role reads the metadata of targets or of a publisher.
-func (w *walk) role(ctx context.Context, role, parent string) (*metadata.Metadata[metadata.TargetsType], error) {
+func (w *walk) role(ctx context.Context, role, parent string) (*targetsMetadata, error) {
 	want, ok := w.set.meta.Snapshot.Signed.Meta[role+".json"]
 	if !ok {
 		return nil, refuse(NoData, "the snapshot lists no %s", role)
@@ -262,7 +262,7 @@ func mixed(name string, data []byte, want int64, err error) error {
 }
 
 // index reads the index.json of one role, if it has one.
-func (w *walk) index(ctx context.Context, by Publisher, m *metadata.Metadata[metadata.TargetsType]) error {
+func (w *walk) index(ctx context.Context, by Publisher, m *targetsMetadata) error {
 	file, ok := m.Signed.Targets[by.prefix()+indexFile]
 	if !ok {
 		return nil
