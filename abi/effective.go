@@ -51,7 +51,7 @@ func Effective(m *Manifest, g *Grant, p GlobalPolicy, agent AgentID, proof Proof
 		return none, e.why, nil
 	}
 	r := Rights{Granted: true, asked: none.asked, Strict: m.Strict, Limits: effectiveLimits(m.Limits, g.Limits, p.Limits)}
-	for _, part := range []func(*Rights) error{e.config, e.secrets, e.http, e.files, e.kv, e.human} {
+	for _, part := range []func(*Rights) error{e.config, e.secrets, e.http, e.files, e.kv, e.human, e.flows} {
 		if err := part(&r); err != nil {
 			return Rights{}, nil, err
 		}

@@ -35,6 +35,7 @@ func TestEffectiveIsTheIntersection(t *testing.T) {
 		Files:  []FileRight{{Mount: "/data", Host: "/srv/triage", Rule: "grants/github-issues.yaml:11"}},
 		KV:     &KVRight{MaxBytes: 256 * KiB, Rule: "grants/github-issues.yaml:12"},
 		Human:  true,
+		Flows:  []FlowRight{{From: "kv", To: "https://api.github.com", Rule: "grants/github-issues.yaml:14"}},
 		Config: map[string]string{"default_owner": "acme"},
 		Limits: limits,
 		Strict: true,
@@ -108,7 +109,7 @@ func TestWhatTheGrantLeavesOutIsNotGranted(t *testing.T) {
 	if err != nil || !r.Granted {
 		t.Fatal(err, r)
 	}
-	if len(r.HTTP)+len(r.Secrets)+len(r.Files) != 0 || r.KV != nil || r.Human || r.Limits.KVBytes != 0 {
+	if len(r.HTTP)+len(r.Secrets)+len(r.Files)+len(r.Flows) != 0 || r.KV != nil || r.Human || r.Limits.KVBytes != 0 {
 		t.Errorf("rights %+v", r)
 	}
 	refused := 0
@@ -120,8 +121,8 @@ func TestWhatTheGrantLeavesOutIsNotGranted(t *testing.T) {
 			}
 		}
 	}
-	if refused != 6 {
-		t.Errorf("%d refusals, want 6: %+v", refused, why)
+	if refused != 7 {
+		t.Errorf("%d refusals, want 7: %+v", refused, why)
 	}
 }
 
@@ -283,6 +284,12 @@ func withinRequest(t interface{ Errorf(string, ...any) }, m *Manifest, g *Grant,
 	}
 	if r.KV != nil && (m.Needs.KV == nil || g.Allow.KV == nil || r.KV.MaxBytes > int64(min(m.Needs.KV.MaxBytes, g.Allow.KV.MaxBytes))) {
 		t.Errorf("kv right %+v", *r.KV)
+	}
+	for _, f := range r.Flows {
+		if !slices.ContainsFunc(m.Needs.Flows, func(n FlowNeed) bool { return n.From == f.From && n.To.Matches(sample(f.To)) }) ||
+			!slices.ContainsFunc(g.Allow.Flows, func(n FlowGrant) bool { return n.From == f.From && n.To.Matches(sample(f.To)) }) {
+			t.Errorf("flow right %+v", f)
+		}
 	}
 	if r.Human && (m.Needs.Human == nil || !m.Needs.Human.Ask || !g.Allow.Human) {
 		t.Errorf("human right")

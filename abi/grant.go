@@ -39,6 +39,7 @@ type Allow struct {
 	Files   []FileGrant   `yaml:"files" json:"files,omitempty"`
 	KV      *KVGrant      `yaml:"kv" json:"kv,omitempty"`
 	Human   bool          `yaml:"human" json:"human,omitempty"`
+	Flows   []FlowGrant   `yaml:"flows" json:"flows,omitempty"`
 }
 
 // HTTPGrant admits requests; see HTTPNeed.
@@ -97,6 +98,12 @@ func (s Signer) String() string {
 
 // Only returns the publisher that admits s and nobody else.
 func (s Signer) Only() *Publisher { return &Publisher{s.Issuer, s.Identity, s.Key} }
+
+// FlowGrant admits that what a call has read of From is sent to To; see FlowNeed.
+type FlowGrant struct {
+	From string        `yaml:"from,required" json:"from"`
+	To   OriginPattern `yaml:"to,required" json:"to"`
+}
 
 // GlobalPolicy is what the operator sets for a skill beside its grant. The zero value opens no
 // private address and caps limits at MaxLimits.

@@ -90,6 +90,9 @@ func (g *Grant) Check() error {
 	if err := unique("allow.files", "mount", g.Allow.Files, func(f FileGrant) string { return f.Mount }); err != nil {
 		return err
 	}
+	if err := unique("allow.flows", "from", g.Allow.Flows, FlowGrant.String); err != nil {
+		return err
+	}
 	return unique("agents", "", g.Agents, func(a AgentID) string { return string(a) })
 }
 
@@ -246,5 +249,8 @@ func (m *Manifest) AsGrant() *Grant {
 		g.Allow.KV = &KVGrant{k.MaxBytes}
 	}
 	g.Allow.Human = m.Needs.Human != nil && m.Needs.Human.Ask
+	for _, f := range m.Needs.Flows {
+		g.Allow.Flows = append(g.Allow.Flows, FlowGrant{f.From, f.To})
+	}
 	return g
 }

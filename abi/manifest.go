@@ -47,6 +47,7 @@ type Needs struct {
 	KV      *KVNeed      `yaml:"kv" json:"kv,omitempty"`
 	Config  []ConfigNeed `yaml:"config" json:"config,omitempty"`
 	Human   *HumanNeed   `yaml:"human" json:"human,omitempty"`
+	Flows   []FlowNeed   `yaml:"flows" json:"flows,omitempty"`
 }
 
 // HTTPNeed asks for requests to one origin: a written one, or the one of the URL in
@@ -117,6 +118,14 @@ type ConfigNeed struct {
 type HumanNeed struct {
 	Ask bool   `yaml:"ask,required" json:"ask"`
 	Why string `yaml:"why" json:"why,omitempty"`
+}
+
+// FlowNeed asks that a call which has read something of From may send to To all the
+// same. Without it a request goes only to who may see what its call has read.
+type FlowNeed struct {
+	From string        `yaml:"from,required" json:"from"` // a mount, "kv", "human", or an origin, as needs names it
+	To   OriginPattern `yaml:"to,required" json:"to"`     // an origin of needs.http
+	Why  string        `yaml:"why" json:"why,omitempty"`
 }
 
 // LimitsRequest asks for, or sets, limits of one call. A nil field says nothing:

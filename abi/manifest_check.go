@@ -57,6 +57,9 @@ func (m *Manifest) Check() error {
 	if err := m.checkHTTP(); err != nil {
 		return err
 	}
+	if err := m.checkFlows(); err != nil {
+		return err
+	}
 	return m.checkNames()
 }
 
@@ -146,6 +149,9 @@ func (m *Manifest) checkNames() error {
 		return err
 	}
 	if err := unique("needs.config", "key", n.Config, func(c ConfigNeed) string { return c.Key }); err != nil {
+		return err
+	}
+	if err := unique("needs.flows", "from", n.Flows, FlowNeed.String); err != nil {
 		return err
 	}
 	for i, c := range n.Config {

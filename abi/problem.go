@@ -29,6 +29,7 @@ type Problem struct {
 	Rule        string `json:"rule,omitempty"`       // file:line of the grant, or the name of a fixed rule such as egress/special-purpose
 	Hint        string `json:"hint,omitempty"`       // a command that can be pasted
 	RequestSent bool   `json:"request_sent,omitempty"`
+	Public      bool   `json:"-"` // of a request that was sent: to servers on the public network alone
 }
 
 // Error implements error.

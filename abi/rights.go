@@ -10,9 +10,12 @@ type Rights struct {
 	Files   []FileRight       `json:"files,omitempty"`
 	KV      *KVRight          `json:"kv,omitempty"`
 	Human   bool              `json:"human,omitempty"`
+	Flows   []FlowRight       `json:"flows,omitempty"`
 	Config  map[string]string `json:"config,omitempty"`
 	Limits  Limits            `json:"limits"`
 	Strict  bool              `json:"strict,omitempty"` // a denial traps instead of answering
+
+	Read []Private `json:"-"` // what the call has read so far; set by the chamber, empty when a call begins
 
 	asked string // the argument whose URL the request names, granted or not
 }

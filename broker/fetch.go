@@ -65,6 +65,7 @@ type exchange struct {
 	limit   limit
 	hops    int
 	started bool // some hop was sent
+	private bool // some hop was to an origin that the operator opened
 }
 
 // limit is the smallest of the bounds on a response, and its name.
@@ -106,6 +107,7 @@ func (e *engine) fetch(ctx context.Context, caller abi.Caller, rights abi.Rights
 		switch {
 		case p != nil:
 			p.RequestSent = p.RequestSent || x.started
+			p.Public = p.RequestSent && !x.private
 			return abi.FetchResponse{}, nil, p
 		case from.done:
 			return from.response, from.body, nil
@@ -264,6 +266,9 @@ func (x *exchange) judge(from *answer, ev *Event) (*hop, abi.HTTPRight, *abi.Pro
 		}
 	}
 	if p == nil {
+		p = x.rights.Withheld(x.caller.Skill, x.url.Origin)
+	}
+	if p == nil {
 		p = x.guard.name(x.caller.Skill, x.url, opened)
 	}
 	if p != nil {
@@ -279,6 +284,7 @@ func (x *exchange) judge(from *answer, ev *Event) (*hop, abi.HTTPRight, *abi.Pro
 		rights: x.rights, origin: x.url.Origin, set: x.set,
 		secure: x.url.Scheme == "https" || opened,
 	}
+	x.private = x.private || opened
 	h := &hop{url: x.url, query: x.url.Query, opened: opened, method: x.method, body: x.body, event: ev}
 	if h.header, p = in.headers(x.headers); p != nil {
 		return nil, right, p

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -286,4 +287,76 @@ func TestBoundRightUsesOrdinaryPortsOnly(t *testing.T) {
 	if len(k.lookups) > 0 {
 		t.Error("looked up")
 	}
+}
+
+// A redirect leads where a request of its own would: not to a server that may not see
+// what the call has read.
+func TestRedirectGoesToReadersOnly(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	a, b, s := chain(k)
+	k.open(b)
+	host, _ := splitOrigin(abi.Origin(a))
+	k.rights.Read = []abi.Private{{From: "/data", Hosts: []string{host}}}
+	for _, to := range []string{b + "/end", b + "/end?q=1"} {
+		_, _, p := k.fetch(abi.FetchRequest{URL: a + "/to?s=302&l=" + to, Headers: map[string][]string{"Accept": {"a note"}}}, "")
+		wantProblem(t, p, abi.CodeDenied, abi.RuleFlow)
+	}
+	if s.hits != 0 {
+		t.Errorf("%d requests arrived", s.hits)
+	}
+	if _, _, p := k.fetch(abi.FetchRequest{URL: a + "/to?s=302&l=/end"}, ""); p != nil {
+		t.Error(p)
+	}
+	k.rights.Flows = []abi.FlowRight{{From: "/data", To: abi.OriginPattern(b)}}
+	if _, _, p := k.fetch(abi.FetchRequest{URL: a + "/to?s=302&l=" + b + "/end"}, ""); p != nil {
+		t.Error(p)
+	}
+}
+
+// The hop to or from www. that no decision precedes carries nothing that the server which
+// asked for it was not sent: no header, no body, no secret, and no address but its own.
+func TestBoundHopCarriesNothingNew(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	var www string
+	var seen []*http.Request
+	port := k.serve(false, func(w http.ResponseWriter, r *http.Request) {
+		seen = append(seen, r)
+		if !strings.HasPrefix(r.Host, "www.") {
+			http.Redirect(w, r, www+"/chosen?by=server", http.StatusTemporaryRedirect)
+		}
+	})
+	a := at("https", "a.example", port)
+	www = at("https", "www.a.example", port)
+	k.open(a)
+	k.open(www)
+	right := abi.HTTPRight{Origin: abi.OriginPattern(a), Methods: []string{"GET", "POST"}, Paths: []string{"/**"}, Bound: true}
+	k.secret("key", "correct-horse-battery", abi.Injection{Kind: abi.InjectBearer}, abi.Origin(a))
+	k.rights.HTTP = []abi.HTTPRight{right}
+	headers := map[string][]string{"Accept": {"text/x"}, "User-Agent": {"u"}, "X-Note": {"n"}, "Cookie": {"c=n"}, "If-None-Match": {"n"}}
+	if _, _, p := k.fetch(abi.FetchRequest{URL: a + "/path?q=note", Headers: headers}, ""); p != nil || len(seen) != 2 {
+		t.Fatalf("%v, %d requests", p, len(seen))
+	}
+	first, second := seen[0], seen[1]
+	if second.RequestURI != "/chosen?by=server" {
+		t.Errorf("asked for %s", second.RequestURI)
+	}
+	for name, values := range second.Header {
+		if !slices.Equal(values, first.Header[name]) {
+			t.Errorf("%s: %q is news", name, values)
+		}
+	}
+	for name := range headers {
+		if name != "Accept" && name != "User-Agent" && second.Header.Get(name) != "" {
+			t.Errorf("%s was carried on", name)
+		}
+	}
+	if _, _, p := k.fetch(abi.FetchRequest{URL: a + "/path", Method: "POST"}, "note"); p == nil || len(seen) != 3 {
+		t.Errorf("a body was carried on: %v, %d requests", p, len(seen))
+	}
+	host, _ := splitOrigin(abi.Origin(a))
+	k.rights.Read = []abi.Private{{From: "/data", Hosts: []string{host}}}
+	_, _, p := k.fetch(abi.FetchRequest{URL: a + "/path"}, "")
+	wantProblem(t, p, abi.CodeDenied, abi.RuleFlow)
 }

@@ -86,7 +86,7 @@ func (x *exchange) finish(ctx context.Context, resp *http.Response, right abi.HT
 	}
 	a.response = abi.FetchResponse{
 		Status: resp.StatusCode, Headers: headers, Length: len(a.body),
-		URL: text(x.url.String()), Redirects: x.hops, Private: x.guard.opened(x.caller.Skill, x.url.Origin),
+		URL: text(x.url.String()), Redirects: x.hops, Private: x.private,
 	}
 	return a, nil
 }

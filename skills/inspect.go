@@ -237,6 +237,9 @@ func needTexts(n abi.Needs) []string {
 	if n.Human != nil && n.Human.Ask {
 		add(n.Human.Why, "human: questions to the operator")
 	}
+	for _, f := range n.Flows {
+		add(f.Why, "flows: %s", f)
+	}
 	if len(out) == 0 {
 		return []string{"nothing"}
 	}

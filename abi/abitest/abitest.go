@@ -18,6 +18,9 @@ import (
 //go:embed guests/probe.wasm
 var probe []byte
 
+//go:embed guests/courier.wasm
+var courier []byte
+
 //go:embed guests/hostile.wasm
 var hostile []byte
 
@@ -36,6 +39,10 @@ var vectors []byte
 // Probe returns the guest that calls any host function on request: export "probe",
 // input and output as Line writes and ParseLines reads.
 func Probe() []byte { return bytes.Clone(probe) }
+
+// Courier returns the guest that reads something and sends it away in one call: export
+// "carry"; guests/courier.c says what it takes.
+func Courier() []byte { return bytes.Clone(courier) }
 
 // Hostile returns the guest with one attack per export; guests/hostile.c says what
 // each does.

@@ -23,6 +23,7 @@ type grantFlags struct {
 	mounts  []string // MOUNT=DIR[:rw]
 	secrets []string // NAME[=STORE]
 	config  []string // key=value
+	flows   []string // SOURCE=ORIGIN
 	kv      bool
 	human   bool
 }
@@ -34,6 +35,7 @@ func (g *grantFlags) register(cmd *cobra.Command) {
 	f.StringArrayVar(&g.mounts, "mount", nil, "give a mount its folder: `/data=DIR[:rw]`")
 	f.StringArrayVar(&g.secrets, "secret", nil, "let the broker use a stored secret: `NAME[=STORED]`")
 	f.StringArrayVar(&g.config, "config", nil, "give the skill a setting: `KEY=VALUE` (without = it names the configuration file, as elsewhere)")
+	f.StringArrayVar(&g.flows, "flow", nil, "let what a call has read of a source go to a server: `SOURCE=ORIGIN`, SOURCE a mount, kv, human or an origin")
 	f.BoolVar(&g.kv, "kv", false, "grant the key-value store")
 	f.BoolVar(&g.human, "human", false, "let the skill ask the operator questions")
 }
@@ -52,7 +54,7 @@ func (g *grantFlags) split() (file string) {
 }
 
 func (g *grantFlags) any() bool {
-	return g.all || g.kv || g.human || len(g.http)+len(g.files)+len(g.mounts)+len(g.secrets)+len(g.config) > 0
+	return g.all || g.kv || g.human || len(g.http)+len(g.files)+len(g.mounts)+len(g.secrets)+len(g.config)+len(g.flows) > 0
 }
 
 // apply adds what the flags name to grant, as far as the manifest asks for it.
@@ -62,7 +64,7 @@ func (g *grantFlags) apply(m *abi.Manifest, grant *abi.Grant) error {
 		asked.Agents, asked.Pin, asked.Config = grant.Agents, grant.Pin, grant.Config
 		*grant = *asked
 	}
-	for _, step := range []func(*abi.Manifest, *abi.Grant) error{g.applyHTTP, g.applyFiles, g.applySecrets, g.applyRest} {
+	for _, step := range []func(*abi.Manifest, *abi.Grant) error{g.applyHTTP, g.applyFiles, g.applySecrets, g.applyFlows, g.applyRest} {
 		if err := step(m, grant); err != nil {
 			return err
 		}
@@ -172,6 +174,29 @@ func (g *grantFlags) applySecrets(m *abi.Manifest, grant *abi.Grant) error {
 		}
 		grant.Allow.Secrets = slices.DeleteFunc(grant.Allow.Secrets, func(s abi.SecretGrant) bool { return string(s.Name) == name })
 		grant.Allow.Secrets = append(grant.Allow.Secrets, abi.SecretGrant{Name: abi.SecretName(name), From: "store:" + stored})
+	}
+	return nil
+}
+
+func (g *grantFlags) applyFlows(m *abi.Manifest, grant *abi.Grant) error {
+	for _, flag := range g.flows {
+		from, origin, _ := strings.Cut(flag, "=")
+		to, err := abi.ParseOriginPattern(origin)
+		if err != nil {
+			return usage(err.Error(), "--flow /data=https://api.example.com")
+		}
+		var asked []string
+		found := false
+		for _, need := range m.Needs.Flows {
+			asked = append(asked, need.String())
+			found = found || need.From == from && (need.To == to || need.To.Matches(abi.Origin(to)))
+		}
+		if !found {
+			return notAsked(m, flag, asked)
+		}
+		if entry := (abi.FlowGrant{From: from, To: to}); !slices.Contains(grant.Allow.Flows, entry) {
+			grant.Allow.Flows = append(slices.Clone(grant.Allow.Flows), entry)
+		}
 	}
 	return nil
 }

@@ -240,6 +240,10 @@ func (f *runFlags) bareManifest(name abi.SkillName, profile abi.Profile) (*abi.M
 	if f.kv {
 		m.Needs.KV = &abi.KVNeed{MaxBytes: abi.Size(abi.DefaultLimits().KVBytes)}
 	}
+	for _, flag := range f.flows {
+		from, to, _ := strings.Cut(flag, "=")
+		m.Needs.Flows = append(m.Needs.Flows, abi.FlowNeed{From: from, To: abi.OriginPattern(to)})
+	}
 	if f.human {
 		m.Needs.Human = &abi.HumanNeed{Ask: true}
 	}

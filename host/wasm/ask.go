@@ -68,7 +68,7 @@ func (c *call) ask(ctx context.Context, req abi.AskRequest) (abi.AskResult, *abi
 	if err != nil {
 		return abi.AskResult{}, c.problemOf(ctx, "ask", err)
 	}
-	c.saw(label.Label{Integrity: label.Owner}) // for the owner alone
+	c.saw("human", label.Label{Integrity: label.Owner}) // for the owner alone
 	switch res.Action {
 	case "accept", "decline", "timeout":
 	default:

@@ -195,7 +195,7 @@ func doRead(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 		return nil, bad
 	}
 	defer func() { _ = f.Close() }()
-	c.saw(c.labelOf(ctx, p, f, info))
+	c.saw(p.right.Mount, c.labelOf(ctx, p, f, info))
 	want := req.Length
 	if want == 0 {
 		want = defaultRead

@@ -154,6 +154,11 @@ func (c *call) exchange(ctx context.Context, req abi.FetchRequest, body []byte) 
 	if c.services.Fetch == nil {
 		return none, nil, unavailable("http")
 	}
+	if to, ok := originOf(req.URL); ok { // of anything else the Fetcher makes no request
+		if p := c.rights.Withheld(c.caller.Skill, to); p != nil {
+			return none, nil, p
+		}
+	}
 	if c.usage.HTTPCalls >= c.limits.HTTPCalls {
 		return none, nil, overLimit(abi.CodeQuota, "http", "http_calls", int64(c.limits.HTTPCalls))
 	}
@@ -193,7 +198,7 @@ func (c *call) exchange(ctx context.Context, req abi.FetchRequest, body []byte) 
 	if err != nil {
 		p := c.problemOf(ctx, "the request", err)
 		if p.RequestSent { // how it failed is the server's choice
-			c.sawAnswer(abi.FetchResponse{Private: true}, req.URL)
+			c.sawAnswer(abi.FetchResponse{Private: !p.Public}, req.URL)
 		}
 		if p.Capability == "" {
 			q := *p

@@ -46,7 +46,7 @@ func doKVGet(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) 
 		return nil, p
 	}
 	value, version, l, err := c.services.KV.Get(ctx, c.caller, req)
-	c.saw(l)
+	c.saw("kv", l)
 	if err != nil {
 		return nil, c.problemOf(ctx, "kv_get", err)
 	}
@@ -91,7 +91,7 @@ func doKVList(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem)
 		req.Limit = maxKVList
 	}
 	list, l, err := c.services.KV.List(ctx, c.caller, req)
-	c.saw(l)
+	c.saw("kv", l)
 	if err != nil {
 		return nil, c.problemOf(ctx, "kv_list", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -33,27 +34,70 @@ type Labels interface {
 	Forget(ctx context.Context, path string) error
 }
 
-// saw notes that bytes with the label l have reached the guest.
-func (c *call) saw(l label.Label) { c.seen = c.seen.Join(l) }
-
-// written is the label of whatever the guest writes now.
-func (c *call) written() label.Label { return c.context.Join(c.seen) }
-
-// sawAnswer notes that a server answered. Who wrote a page is not known; what only
-// this agent can fetch is for the owner and that server alone.
-func (c *call) sawAnswer(resp abi.FetchResponse, asked string) {
-	l := label.Label{Readers: label.Public()}
-	if resp.Private || len(c.rights.Secrets) > 0 {
-		l.Readers = label.ReadBy()
-		if resp.URL != "" {
-			asked = resp.URL
-		}
-		if u, err := abi.ParseURL(asked); err == nil {
-			_, host, _ := strings.Cut(string(u.Origin), "://")
-			l.Readers = label.ReadBy(label.Host(host))
+// saw notes that bytes of from with the label l have reached the guest. What is not for
+// everybody counts from now on wherever the guest sends something.
+func (c *call) saw(from string, l label.Label) {
+	c.seen = c.seen.Join(l)
+	if l.Readers.IsPublic() {
+		return
+	}
+	if old, ok := c.private[from]; ok {
+		l = l.Join(old)
+	} else if c.private == nil {
+		c.private = map[string]label.Label{}
+	}
+	c.private[from] = l
+	p := abi.Private{From: from}
+	for _, r := range l.Readers.List() {
+		if host, ok := strings.CutPrefix(string(r), string(label.Host(""))); ok {
+			p.Hosts = append(p.Hosts, host)
 		}
 	}
-	c.saw(l)
+	c.rights.Read = slices.DeleteFunc(c.rights.Read, func(old abi.Private) bool { return old.From == from })
+	c.rights.Read = append(c.rights.Read, p)
+}
+
+// written is the label of whatever the guest writes now. The servers that this call has
+// asked were told its arguments, so that these are no news to them.
+func (c *call) written() label.Label {
+	l := c.context
+	l.Readers = l.Readers.With(c.told...)
+	return l.Join(c.seen)
+}
+
+// sawAnswer notes that a server was asked, and answered. Who wrote a page is not known;
+// what only this agent can fetch, from the operator's own network or with a secret, is
+// for the owner and that server alone.
+func (c *call) sawAnswer(resp abi.FetchResponse, asked string) {
+	from, _ := originOf(asked)
+	if p := serverOf(from); !slices.Contains(c.told, p) {
+		c.told = append(c.told, p)
+	}
+	private := resp.Private || c.secretFor(from)
+	if end, ok := originOf(resp.URL); ok {
+		private, from = private || c.secretFor(end), end
+	}
+	l := label.Label{Readers: label.Public()}
+	if private {
+		l.Readers = label.ReadBy(serverOf(from))
+	}
+	c.saw(string(from), l)
+}
+
+func originOf(url string) (abi.Origin, bool) {
+	u, err := abi.ParseURL(url)
+	return u.Origin, err == nil
+}
+
+// serverOf is whoever runs the server of o.
+func serverOf(o abi.Origin) label.Principal {
+	_, host, _ := strings.Cut(string(o), "://")
+	return label.Host(host)
+}
+
+// secretFor reports whether a request to o can carry a secret.
+func (c *call) secretFor(o abi.Origin) bool {
+	return slices.ContainsFunc(c.rights.Secrets, func(s abi.SecretRight) bool { return slices.Contains(s.Only, o) })
 }
 
 // host is the path of p outside of the guest.
@@ -77,9 +121,9 @@ func (c *call) kept(ctx context.Context, p place) (l label.Label, sum string, ok
 func (c *call) sawName(ctx context.Context, p place, exists bool) {
 	if exists {
 		l, _, _ := c.kept(ctx, p)
-		c.saw(l)
+		c.saw(p.right.Mount, l)
 	} else if l, _, ok := c.kept(ctx, p.in(path.Dir(p.name))); ok {
-		c.saw(l)
+		c.saw(p.right.Mount, l)
 	}
 }
 
@@ -87,19 +131,19 @@ func (c *call) sawName(ctx context.Context, p place, exists bool) {
 // for was made outside of the host.
 func (c *call) sawFolder(ctx context.Context, p place, entries []fs.DirEntry) {
 	if l, _, ok := c.kept(ctx, p); ok {
-		c.saw(l)
+		c.saw(p.right.Mount, l)
 	}
 	var kept map[string]label.Label
 	if c.services.Labels != nil {
 		var err error
 		if kept, err = c.services.Labels.Children(ctx, p.host()); err != nil {
-			c.saw(label.Label{})
+			c.saw(p.right.Mount, label.Label{})
 			return
 		}
 	}
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), tempPrefix) {
-			c.saw(kept[e.Name()])
+			c.saw(p.right.Mount, kept[e.Name()])
 		}
 	}
 }

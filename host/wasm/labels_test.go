@@ -105,7 +105,7 @@ func TestLabelsOfFilesFollowTheBytes(t *testing.T) {
 	do(ownerOnly, "fs_write", `{"path":"/data/b"}`, "own")
 	do(stranger, "fs_rename", `{"from":"/data/b","to":"/data/c"}`, "")
 	check("renamed by a stranger", do(unit, "fs_read", `{"path":"/data/c"}`, ""), ownerOnly.Join(stranger))
-	check("where it was", do(unit, "fs_stat", `{"path":"/data/b"}`, ""), stranger)
+	check("where it was", do(unit, "fs_stat", `{"path":"/data/b"}`, ""), ownerOnly.Join(stranger))
 
 	do(ownerOnly, "fs_mkdir", `{"path":"/data/d"}`, "")
 	do(ownerOnly, "fs_write", `{"path":"/data/d/x"}`, "own")
@@ -146,7 +146,9 @@ func TestLabelsOfAnswers(t *testing.T) {
 	}{
 		"a public page":                    {abi.FetchResponse{Status: 200, URL: "https://api.example/a"}, nil, nil, stranger},
 		"a server of the own network":      {abi.FetchResponse{Status: 200, URL: "https://api.example/a", Private: true}, nil, nil, closed},
-		"a skill with a secret":            {abi.FetchResponse{Status: 200, URL: "https://api.example/a"}, nil, []abi.SecretRight{{Name: "token"}}, closed},
+		"where a secret can go":            {abi.FetchResponse{Status: 200, URL: "https://api.example/a"}, nil, []abi.SecretRight{{Name: "token", Only: []abi.Origin{"https://api.example"}}}, closed},
+		"a secret for another server":      {abi.FetchResponse{Status: 200, URL: "https://api.example/a"}, nil, []abi.SecretRight{{Name: "token", Only: []abi.Origin{"https://b.example"}}}, stranger},
+		"a public server that broke off":   {abi.FetchResponse{}, &abi.Problem{Code: abi.CodeNetwork, Message: "cut", RequestSent: true, Public: true}, nil, stranger},
 		"refused before anything was sent": {abi.FetchResponse{}, &abi.Problem{Code: abi.CodeDenied, Message: "no"}, nil, label.Trusted()},
 		"failed after it was sent":         {abi.FetchResponse{}, &abi.Problem{Code: abi.CodeNetwork, Message: "cut", RequestSent: true}, nil, closed},
 	} {

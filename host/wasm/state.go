@@ -50,9 +50,11 @@ type call struct {
 	usage    Usage
 	trace    func(line string) // tests only
 
-	context label.Label        // of what led to the call
-	seen    label.Label        // of what the guest has read so far
-	hashes  map[version]string // of files, once they were read
+	context label.Label            // of what led to the call
+	seen    label.Label            // of what the guest has read so far
+	private map[string]label.Label // of what of that is not for everybody, by where it is from
+	told    []label.Principal      // servers that were asked something
+	hashes  map[version]string     // of files, once they were read
 
 	vars      map[string][]byte
 	varBytes  int64

@@ -84,7 +84,7 @@ func (c *call) precondition(ctx context.Context, p place, req abi.FileRequest) *
 	}
 	if bad == nil {
 		defer func() { _ = f.Close() }()
-		c.saw(c.labelOf(ctx, p, f, info))
+		c.saw(p.right.Mount, c.labelOf(ctx, p, f, info))
 		data, bad := c.readAt(f, 0, info.Size())
 		if bad != nil {
 			return bad
@@ -114,6 +114,9 @@ func (c *call) replace(ctx context.Context, p place, q *quota, data []byte, crea
 	old, bad := p.stat()
 	if bad != nil {
 		return bad
+	}
+	if create { // it is told whether the name was free
+		c.sawName(ctx, p, old != nil)
 	}
 	var had int64
 	if old != nil {
@@ -238,7 +241,9 @@ func doMkdir(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) 
 		if bad := q.admit(p, 0, 1); bad != nil {
 			return bad
 		}
-		if err := p.root.Mkdir(p.name, 0o700); err != nil {
+		err := p.root.Mkdir(p.name, 0o700)
+		c.sawName(ctx, p, err != nil)
+		if err != nil {
 			return fileProblem(p, err)
 		}
 		q.add(0, 1)
@@ -249,6 +254,7 @@ func doMkdir(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) 
 func doRemove(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 	return c.change(block, func(p place, q *quota) *abi.Problem {
 		info, err := p.root.Lstat(p.name)
+		c.sawName(ctx, p, err == nil)
 		if err != nil {
 			return fileProblem(p, err)
 		}
@@ -314,6 +320,7 @@ func doRename(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	info, err := from.root.Lstat(from.name)
+	c.sawName(ctx, from, err == nil)
 	if err != nil {
 		return nil, fileProblem(from, err)
 	}
@@ -322,7 +329,9 @@ func doRename(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem)
 			return nil, bad
 		}
 	}
-	if _, err := to.root.Lstat(to.name); err == nil {
+	_, err = to.root.Lstat(to.name)
+	c.sawName(ctx, to, err == nil)
+	if err == nil {
 		return nil, fileProblem(to, fs.ErrExist)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fileProblem(to, err)

@@ -74,6 +74,14 @@ func (r Readers) List() []Principal {
 	return ps
 }
 
+// With returns r and ps.
+func (r Readers) With(ps ...Principal) Readers {
+	if r.public || len(ps) == 0 {
+		return r
+	}
+	return ReadBy(append(r.List(), ps...)...)
+}
+
 func (r Readers) list() []string {
 	if r.others == "" {
 		return nil

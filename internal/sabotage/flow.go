@@ -1,0 +1,19 @@
+package main
+
+// flow are the controls on where a call sends what it has read.
+func flow() []Control {
+	const (
+		labels = "host/wasm/labels.go"
+		http   = "host/wasm/http.go"
+	)
+	return []Control{
+		{"a request goes to readers of what was read", http, "if p := c.rights.Withheld(c.caller.Skill, to); p != nil {", "if p := c.rights.Withheld(c.caller.Skill, to); false && p != nil {", "host/wasm.TestWhatACallReadIsSentToItsReadersOnly"},
+		{"what is read in a call counts in it", labels, "\tc.rights.Read = append(c.rights.Read, p)\n", "", "host.TestAdmittedCallDoesNotCarryWhatItReads"},
+		{"a flow is granted from one source", "abi/flow.go", "(f.From == from || OriginPattern(f.From).Matches(Origin(from))) &&", "", "host/wasm.TestGrantedFlow"},
+		{"a flow is granted to one server", "abi/flow.go", "&& f.To.Matches(to)", "", "host/wasm.TestGrantedFlow"},
+		{"only who was asked may read what was stored", labels, "l.Readers = l.Readers.With(c.told...)\n\treturn l.Join(c.seen)", "l.Readers = label.Public()\n\treturn l.Join(c.seen)", "host/wasm.TestStoredAnswersGoBackToTheirServer"},
+		{"private answers are not carried on", labels, "private := resp.Private || c.secretFor(from)", "private := false", "host/wasm.TestPrivateAnswersAreNotCarriedOn"},
+		{"a redirect goes to readers of what was read", "broker/fetch.go", "p = x.rights.Withheld(x.caller.Skill, x.url.Origin)", "_ = x.rights", "broker.TestRedirectGoesToReadersOnly"},
+		{"a hop to www. carries no header of the guest", "broker/redirect.go", "x.headers, x.auth = crossOrigin(x.headers), \"\"", "x.auth = \"\"", "broker.TestBoundHopCarriesNothingNew"},
+	}
+}
