@@ -17,6 +17,7 @@ func TestEveryVerbSpeaksJSON(t *testing.T) {
 	dir := t.TempDir()
 	state := filepath.Join(dir, "state")
 	calc := filepath.Join("..", "..", "examples", "calc")
+	bundle := filepath.Join(dir, "calc.sigstore.json")
 	cases := []struct {
 		args  string
 		stdin string
@@ -36,6 +37,9 @@ func TestEveryVerbSpeaksJSON(t *testing.T) {
 		{"skill list", "", exitDone}, {"skill inspect " + calc, "", exitDone}, {"skill test " + calc, "", exitDone},
 		{"skill sbom " + calc, "", exitDone}, {"skill sbom " + filepath.Join(calc, "skill.wasm"), "", exitRefused},
 		{"skill build " + calc + " --prebuilt --verify", "", exitUsage},
+		{"skill verify " + calc + " --bundle " + bundle, "", exitRefused}, {"skill sign " + calc + " --out " + bundle, "", exitDone}, {"skill verify " + calc + " --bundle " + bundle, "", exitDone},
+		{"skill sign " + calc + " --identity-token t", "", exitUsage}, {"skill verify " + calc + " --publisher-key k --issuer i", "", exitUsage},
+		{"trust show", "", exitDone}, {"trust update --mirror http://127.0.0.1:1 --tuf-root " + filepath.Join(calc, "skill.yaml"), "", exitFailed},
 		{"skill run " + calc + " evaluate -", `{"expression":"1+1"}`, exitDone},
 		{"skill run " + calc + " nosuchtool {}", "", exitFailed},
 		{"skill new made --dir " + filepath.Join(dir, "made"), "", exitDone}, {"skill build " + filepath.Join(dir, "nothing"), "", exitFailed},

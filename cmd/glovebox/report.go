@@ -22,6 +22,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
 	"github.com/glovebox-dev/glovebox/skills"
 	"github.com/glovebox-dev/glovebox/skills/sbom"
+	"github.com/glovebox-dev/glovebox/skills/signature"
 )
 
 // The exit codes.
@@ -67,6 +68,7 @@ func explain(err error) *failure {
 	var strict *wasm.DeniedError
 	var refusal *module.Refusal
 	var skill *skills.Error
+	var signer *signature.Refusal
 	var parts *sbom.Error
 	switch {
 	case errors.As(err, &f):
@@ -90,6 +92,8 @@ func explain(err error) *failure {
 		return &failure{code: exitRefused, what: err.Error(), rule: string(refusal.Rule)}
 	case errors.As(err, &parts):
 		return &failure{code: exitRefused, what: err.Error(), rule: string(parts.Reason), hint: parts.Fix}
+	case errors.As(err, &signer):
+		return &failure{code: exitRefused, what: err.Error(), rule: string(signer.Reason), hint: signer.Fix}
 	case errors.As(err, &skill):
 		code := exitFailed
 		if errors.Is(err, skills.ErrDigest) {

@@ -66,6 +66,8 @@ func LoadSigner(text []byte, passphrase func() ([]byte, error)) (Signer, error) 
 	}
 	any, err := cryptoutils.UnmarshalPEMToPrivateKey(text, ask)
 	switch {
+	case errors.Is(err, ErrPassphrase):
+		return nil, fmt.Errorf("%w: %w", ErrKey, ErrPassphrase)
 	case err != nil && asked:
 		return nil, fmt.Errorf("%w: %w: %w", ErrKey, ErrPassphrase, err)
 	case err != nil:

@@ -126,6 +126,8 @@ func create(path string, data []byte) (made bool, err error) {
 	return err == nil, err
 }
 
+var errTooLong = errors.New("more")
+
 // readFile reads a regular file of at most limit bytes.
 func readFile(path string, limit int64) (b []byte, err error) {
 	info, err := os.Stat(path) // before the open: opening a FIFO blocks
@@ -141,7 +143,7 @@ func readFile(path string, limit int64) (b []byte, err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if b, err = io.ReadAll(io.LimitReader(f, limit+1)); err == nil && int64(len(b)) > limit {
-		err = fmt.Errorf("%s: more than %d bytes", path, limit)
+		err = fmt.Errorf("%s: %w than %d bytes", path, errTooLong, limit)
 	}
 	return b, err
 }
