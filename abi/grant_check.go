@@ -31,27 +31,46 @@ func DecodeGrant(file string, data []byte) (*Grant, error) {
 // EncodeGrant writes the YAML text that DecodeGrant reads. It refuses a grant that
 // DecodeGrant would refuse.
 func EncodeGrant(g *Grant) ([]byte, error) {
+	text, err := encodeYAML(g)
+	if err != nil {
+		return nil, fmt.Errorf("encode grant of %q: %w", g.Skill, err)
+	}
+	if _, err := DecodeGrant("grants/"+string(g.Skill)+".yaml", text); err != nil {
+		return nil, fmt.Errorf("encode grant: %w", err)
+	}
+	return text, nil
+}
+
+// EncodeManifest writes the YAML text that DecodeManifest reads. It refuses a manifest
+// that DecodeManifest would refuse.
+func EncodeManifest(m *Manifest) ([]byte, error) {
+	text, err := encodeYAML(m)
+	if err != nil {
+		return nil, fmt.Errorf("encode manifest of %q: %w", m.Name, err)
+	}
+	if _, err := DecodeManifest("skill.yaml", text); err != nil {
+		return nil, fmt.Errorf("encode manifest: %w", err)
+	}
+	return text, nil
+}
+
+func encodeYAML(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(g); err != nil {
-		return nil, fmt.Errorf("encode grant of %q: %w", g.Skill, err)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
 	}
 	var doc yaml.Node // JSON is YAML in flow style; what is left is to lay it out
 	if err := yaml.Unmarshal(buf.Bytes(), &doc); err != nil {
-		return nil, fmt.Errorf("encode grant of %q: %w", g.Skill, err)
+		return nil, err
 	}
 	blockStyle(&doc)
 	buf.Reset()
 	out := yaml.NewEncoder(&buf)
 	out.SetIndent(2)
-	if err := errors.Join(out.Encode(&doc), out.Close()); err != nil {
-		return nil, fmt.Errorf("encode grant of %q: %w", g.Skill, err)
-	}
-	if _, err := DecodeGrant("grants/"+string(g.Skill)+".yaml", buf.Bytes()); err != nil {
-		return nil, fmt.Errorf("encode grant: %w", err)
-	}
-	return buf.Bytes(), nil
+	err := errors.Join(out.Encode(&doc), out.Close())
+	return buf.Bytes(), err
 }
 
 // blockStyle drops the flow style and the quotes that are not needed; short lists of

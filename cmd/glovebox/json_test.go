@@ -36,6 +36,8 @@ func TestEveryVerbSpeaksJSON(t *testing.T) {
 		{"secret set gh", "a-value-of-a-secret", exitDone}, {"secret list", "", exitDone}, {"secret rm gh", "", exitDone}, {"secret rm gh", "", exitFailed},
 		{"skill list", "", exitDone}, {"skill inspect " + calc, "", exitDone}, {"skill test " + calc, "", exitDone},
 		{"skill sbom " + calc, "", exitDone}, {"skill sbom " + filepath.Join(calc, "skill.wasm"), "", exitRefused},
+		{"skill import skill-md " + filepath.Join(dir, "made", "made") + " --dir " + dir, "", exitFailed}, {"skill import nonsense x", "", exitUsage},
+		{"skill import extism testdata/plugin.json --dir " + filepath.Join(dir, "imported"), "", exitDone},
 		{"skill build " + calc + " --prebuilt --verify", "", exitUsage},
 		{"skill verify " + calc + " --bundle " + bundle, "", exitRefused}, {"skill sign " + calc + " --out " + bundle, "", exitDone}, {"skill verify " + calc + " --bundle " + bundle, "", exitDone},
 		{"skill sign " + calc + " --identity-token t", "", exitUsage}, {"skill verify " + calc + " --publisher-key k --issuer i", "", exitUsage},
