@@ -65,6 +65,7 @@ func (m *memories) specs() []agent.Spec {
 	}
 	list := memoryTools()
 	for i, do := range []memoryVerb{memoryCall.store, memoryCall.search, memoryCall.forget} {
+		list[i].Native = true
 		list[i].Impl = &memoryTool{memories: m, ref: list[i].Ref, digest: list[i].Digest, do: do}
 	}
 	return list
@@ -144,13 +145,16 @@ func (c memoryCall) store(ctx context.Context) (agent.Outcome, error) {
 		e.Outcome, detail["why"] = "denied", shownMemory(err).Error()
 	}
 	c.note(ctx, e, id, detail)
-	switch {
-	case err != nil:
+	if err != nil {
 		return agent.Outcome{}, shownMemory(err)
-	case verdict == memory.Downgraded:
-		return c.says(c.context, fmt.Sprintf("Kept apart as row %d, not as the owner's word: this conversation has seen text that others may have written. It is recalled only on request.", id)), nil
 	}
-	return c.says(c.context, fmt.Sprintf("Remembered as row %d.", id)), nil
+	text := fmt.Sprintf("Remembered as row %d.", id)
+	if verdict == memory.Downgraded {
+		text = fmt.Sprintf("Kept apart as row %d, not as the owner's word: this conversation has seen text that others may have written. It is recalled only on request.", id)
+	}
+	out := c.says(c.context, text)
+	out.Minted = []string{fmt.Sprint(id)}
+	return out, nil
 }
 
 // search recalls rows. Its result has the label of what it shows.

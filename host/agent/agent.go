@@ -63,6 +63,7 @@ type Outcome struct {
 	Denials []abi.Problem     // soft denials that the guest met
 	Detail  map[string]string // facts for the audit log, such as bytes and host calls
 	Label   label.Label       // of what the tool read; the zero value is tainted and private
+	Minted  []string          // identifiers that it made for new objects; counts of a Native tool only
 }
 
 // Approver asks a person about one call. Approve blocks until an answer, or until
@@ -129,6 +130,7 @@ type Spec struct {
 	Tool       abi.Tool       // the module's own words: name, description, schema
 	About      string         // the skill's description in its manifest
 	Impl       Tool
+	Native     bool // a part of the host itself: no skill, no server
 }
 
 // ToolInfo is what a model is told about a tool that it may call.
@@ -167,7 +169,8 @@ type CallReport struct {
 	Label     label.Label    `json:"label"`           // of Text and Denials
 	Effect    abi.Effect     `json:"effect,omitzero"` // that the tool was registered with
 
-	fetched bool // the gate let it fetch what its control values name, and nothing else went out
+	minted  []string // identifiers that a part of the host made for new objects
+	fetched bool     // the gate let it fetch what its control values name, and nothing else went out
 }
 
 // Inbound is one message to an agent. Identity comes from the connection.

@@ -141,6 +141,9 @@ func (p *passage) run(ctx context.Context) {
 	r.Label.Integrity = min(r.Label.Integrity, p.auth.Context().Integrity)
 	// What a person had to admit may hold anything, and may be repeated.
 	r.fetched = p.dec.Verdict() == gate.VerdictAllow && gate.Fetches(p.tool.Descriptor, p.values)
+	if p.tool.Native { // others choose their identifiers, so that one could be what it is not
+		r.minted = out.Minted
+	}
 	r.Outcome = OutcomeOK
 	switch {
 	case errors.Is(err, errPanic):

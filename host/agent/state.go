@@ -111,7 +111,7 @@ func sourceOf(r CallReport) gate.Source {
 	if text == "" {
 		text = r.Why
 	}
-	return gate.Source{Tool: ref, Effect: r.Effect, Label: r.Label, Text: text, Fetched: r.fetched}
+	return gate.Source{Tool: ref, Effect: r.Effect, Label: r.Label, Text: text, Minted: r.minted, Fetched: r.fetched}
 }
 
 // hold keeps the result of a call in the host; what is left of it in r says nothing

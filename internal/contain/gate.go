@@ -24,6 +24,14 @@ func (g Gate) Name() string { return g.Label }
 // mintRE finds the identifier that a store of the host's own gave to a new object.
 var mintRE = regexp.MustCompile(`(?m)^id_?: '?([^'\n]+?)'?$`)
 
+// minted returns the identifier that a store of the host's own gave to a new object.
+func (t Tool) minted(result string) []string {
+	if id := mintRE.FindStringSubmatch(result); t.Mints && id != nil {
+		return id[1:]
+	}
+	return nil
+}
+
 type gateJudge struct {
 	mints bool
 	s     Session
@@ -76,8 +84,8 @@ func (j *gateJudge) Observe(c Call) {
 		l = *c.Label
 	}
 	src := gate.Source{Tool: ref(c.Tool), Effect: t.Descriptor.Effect, Label: l, Text: c.Result, Fetched: gate.Fetches(t.Descriptor, c.Args)}
-	if id := mintRE.FindStringSubmatch(c.Result); j.mints && t.Mints && id != nil {
-		src.Minted = []string{id[1]}
+	if j.mints {
+		src.Minted = t.minted(c.Result)
 	}
 	j.state = j.state.Read(src)
 }

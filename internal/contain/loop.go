@@ -43,15 +43,14 @@ const agentID abi.AgentID = "home"
 const most = 1 << 20
 
 // NewLoop returns the product's loop over the tools of s, one agent for each of its
-// suites. What a session begins with is set as in g; identifiers that a store mints are
-// not known to the loop.
+// suites. What a session begins with is set as in g, and whether stores mint.
 func NewLoop(g Gate, s *Suite, rules agent.Rules) (*Loop, error) {
 	l := &Loop{gate: g, spoken: label.Trusted(), agents: map[string]*agent.Agent{}}
 	for _, t := range s.Tools {
 		if l.agents[t.Suite] != nil {
 			continue
 		}
-		a, err := newAgent(s, t.Suite, rules)
+		a, err := newAgent(s, t.Suite, rules, g.Mints)
 		if err != nil {
 			return nil, err
 		}
@@ -60,7 +59,7 @@ func NewLoop(g Gate, s *Suite, rules agent.Rules) (*Loop, error) {
 	return l, nil
 }
 
-func newAgent(s *Suite, suite string, rules agent.Rules) (*agent.Agent, error) {
+func newAgent(s *Suite, suite string, rules agent.Rules, mints bool) (*agent.Agent, error) {
 	cfg := agent.Config{Grants: map[abi.AgentID][]abi.ToolRef{}, Rules: rules, Recorder: unrecorded{}, Approver: approver{}, MaxResult: 1 << 20}
 	for _, key := range slices.Sorted(maps.Keys(s.Tools)) {
 		t := s.Tools[key]
@@ -69,7 +68,7 @@ func newAgent(s *Suite, suite string, rules agent.Rules) (*agent.Agent, error) {
 		}
 		f := fake{ref: ref(t.Name), name: t.Name, digest: abi.DigestOf([]byte(key))}
 		cfg.Tools = append(cfg.Tools, agent.Spec{
-			Ref: f.ref, Digest: f.digest, Descriptor: named(t), Impl: f,
+			Ref: f.ref, Digest: f.digest, Descriptor: named(t), Impl: f, Native: t.Mints && mints,
 			Tool: abi.Tool{Name: f.ref.Tool, Description: t.Description, InputSchema: t.Schema},
 		})
 		cfg.Grants[agentID] = append(cfg.Grants[agentID], f.ref)
@@ -238,7 +237,7 @@ func (f fake) Invoke(ctx context.Context, auth policy.Authorized, args json.RawM
 		l = *d.current.Label
 	}
 	text := d.w.run(c, d.asked)
-	return agent.Outcome{Label: l, Result: abi.CallResult{Content: []abi.Content{{Type: "text", Text: text}}}}, nil
+	return agent.Outcome{Label: l, Minted: t.minted(text), Result: abi.CallResult{Content: []abi.Content{{Type: "text", Text: text}}}}, nil
 }
 
 // approver is the perfect human behind the door's Approver.

@@ -24,10 +24,10 @@ func Gates() []Policy {
 // and with a mandate.
 func Daemons() []Gate {
 	return []Gate{
-		{Label: "daemon: as it ships (no mandate, confirm destructive)"},
-		{Label: "daemon: no mandate", Confirm: gate.ConfirmByRules},
-		{Label: "daemon: mandate", Mandate: true, Confirm: gate.ConfirmByRules},
-		{Label: "daemon: mandate, confirm destructive", Mandate: true},
+		{Label: "daemon: as it ships (no mandate, confirm destructive)", Mints: true},
+		{Label: "daemon: no mandate", Mints: true, Confirm: gate.ConfirmByRules},
+		{Label: "daemon: mandate", Mandate: true, Mints: true, Confirm: gate.ConfirmByRules},
+		{Label: "daemon: mandate, confirm destructive", Mandate: true, Mints: true},
 	}
 }
 

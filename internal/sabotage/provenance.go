@@ -9,5 +9,7 @@ func provenance() []Control {
 		{"a given name is one of the directory", flow, "s.called(s.Own, value[0], 0)", "s.called(s.Own, value[0], 1)", named},
 		{"a name is mentioned as a whole", record, "to < len(t.seq) && capital(t.seq[to])", "false", "internal/atom.TestMentions"},
 		{"a name is that of the record's own field", record, "nameRE.MatchString(field[0].Value) && ", "", "internal/atom.TestRecordsNameTheirValues"},
+		{"only the host mints identifiers", "host/agent/run.go", "if p.tool.Native {", "if true {", "host/agent.TestOnlyTheHostMints"},
+		{"a minted identifier is its store's", flow, "return m.Skill == ref.Skill && ", "return ", "host/policy/gate.TestMintedAndNamedReaders"},
 	}
 }

@@ -70,6 +70,13 @@ func TestMintedAndNamedReaders(t *testing.T) {
 	if j := Judge(tool("file.delete"), "", descriptors()["file.delete"], map[string]any{"id": "n-4711"}, s); j.Rule != RuleEndorsed {
 		t.Errorf("minted: %+v", j)
 	}
+	delete := abi.ToolRef{Skill: "other", Tool: "file.delete"}
+	if j := Judge(delete, "", descriptors()["file.delete"], map[string]any{"id": "n-4711"}, s); j.Rule != RuleProvenance {
+		t.Errorf("minted by another store: %+v", j)
+	}
+	if j := Judge(tool("file.delete"), "", descriptors()["file.delete"], map[string]any{"count": "n-4711"}, s); j.Rule != RuleProvenance {
+		t.Errorf("minted, but no identifier: %+v", j)
+	}
 	s = owner("mail bob@corp.example").saw("files", private, "x")
 	s.Readers = ReadersNamed
 	if j := Judge(tool("mail.send"), "", descriptors()["mail.send"], map[string]any{"to": "bob@corp.example"}, s); j.Rule != RuleEndorsed {

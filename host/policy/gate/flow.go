@@ -33,7 +33,7 @@ func (s *State) unendorsed(ref abi.ToolRef, pin abi.Digest, d abi.Descriptor, co
 	var out []Finding
 	for i := range controls {
 		l := &controls[i]
-		if s.byPerson(ref, pin, l) || s.verbatim(d, args, l) || s.trusted(l, irreversible) {
+		if s.byPerson(ref, pin, l) || s.verbatim(d, args, l) || s.minted(ref, l) || s.trusted(l, irreversible) {
 			continue
 		}
 		out = append(out, Finding{Argument: l.arg, Value: show(l.value), Why: s.origin(l)})
@@ -48,14 +48,16 @@ func (s *State) byPerson(ref abi.ToolRef, pin abi.Digest, l *leaf) bool {
 	})
 }
 
+// minted reports whether a store made the value, and l names an object to that store.
+func (s *State) minted(ref abi.ToolRef, l *leaf) bool {
+	return idRE.MatchString(l.arg) && slices.ContainsFunc(s.Minted, func(m Minted) bool {
+		return m.Skill == ref.Skill && slices.Equal(m.ID, l.text)
+	})
+}
+
 // trusted reports whether the owner's words or a trusted result hold the value. For
 // what cannot be undone only what was read before taint counts.
 func (s *State) trusted(l *leaf, irreversible bool) bool {
-	for _, id := range s.Minted {
-		if slices.Equal(id, l.text) {
-			return true
-		}
-	}
 	kind, short := "", false
 	if len(l.text) == 1 && len(l.text[0].Value) < 4 {
 		// An identifier so short collides with dates and counts, so it must stand with

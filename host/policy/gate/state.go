@@ -19,7 +19,7 @@ type State struct {
 	Vouched   []atom.Text       // results of reads labelled Peer or better, whenever read
 	Own       []atom.Text       // … labelled Owner: the owner's own records
 	Directory []atom.Text       // the operator's known peers
-	Minted    []atom.Seq        // identifiers that the host made for objects of this session
+	Minted    []Minted          // identifiers that the host made for objects of this session
 	URLs      []string          // URLs that occur verbatim in one earlier result that their host may see, canonical
 	Heard     []Heard           // tainted results, to tell people where a value came from; decides nothing
 	Sources   []Content         // private ones, whose bytes are in the context
@@ -42,6 +42,13 @@ type Mandate struct {
 type Content struct {
 	Tool  abi.ToolRef
 	Label label.Label
+}
+
+// Minted is an identifier that a store of the host's own made for an object of this
+// session. It names that object to the store's own tools and nothing to others.
+type Minted struct {
+	Skill abi.SkillName
+	ID    atom.Seq
 }
 
 // Endorsement is a person's word for one value of one argument.
@@ -141,7 +148,7 @@ func (s State) Read(src Source) State {
 		s.Heard = plus(s.Heard[max(0, len(s.Heard)-MaxHeard+1):], Heard{src.Tool, src.Label, values})
 	}
 	for _, id := range src.Minted {
-		s.Minted = plus(s.Minted, atom.Read(id).Atoms())
+		s.Minted = plus(s.Minted, Minted{src.Tool.Skill, atom.Read(id).Atoms()})
 	}
 	if c := (Content{src.Tool, src.Label}); !src.Label.Readers.IsPublic() && !slices.Contains(s.Sources, c) {
 		s.Sources = plus(s.Sources, c)
