@@ -21,6 +21,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
 	"github.com/glovebox-dev/glovebox/skills"
+	"github.com/glovebox-dev/glovebox/skills/registry"
 	"github.com/glovebox-dev/glovebox/skills/sbom"
 	"github.com/glovebox-dev/glovebox/skills/signature"
 )
@@ -69,6 +70,7 @@ func explain(err error) *failure {
 	var refusal *module.Refusal
 	var skill *skills.Error
 	var signer *signature.Refusal
+	var listed *registry.Refusal
 	var parts *sbom.Error
 	switch {
 	case errors.As(err, &f):
@@ -92,6 +94,8 @@ func explain(err error) *failure {
 		return &failure{code: exitRefused, what: err.Error(), rule: string(refusal.Rule)}
 	case errors.As(err, &parts):
 		return &failure{code: exitRefused, what: err.Error(), rule: string(parts.Reason), hint: parts.Fix}
+	case errors.As(err, &listed):
+		return &failure{code: exitRefused, what: err.Error(), rule: string(listed.Reason), hint: listed.Fix}
 	case errors.As(err, &signer):
 		return &failure{code: exitRefused, what: err.Error(), rule: string(signer.Reason), hint: signer.Fix}
 	case errors.As(err, &skill):

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -242,8 +243,9 @@ func (m *Maker) Delegate(by Publisher, keys []crypto.PublicKey, threshold int) (
 	})
 }
 
-// Rotate takes the key of a top-level role away and puts a new one, written to file in
-// the key folder, in its place: the next root, signed by the threshold of root keys.
+// Rotate takes the key of a top-level role away ("": its only one) and puts a new one,
+// written to file in the key folder, in its place: the next root, signed by the
+// threshold of root keys.
 func (m *Maker) Rotate(role, oldID, file string) (Report, error) {
 	root, version, err := newest[metadata.RootType](m, metadata.ROOT)
 	if err != nil {
@@ -251,6 +253,11 @@ func (m *Maker) Rotate(role, oldID, file string) (Report, error) {
 	}
 	if root == nil {
 		return Report{}, fmt.Errorf("the registry in %s has no root", m.cfg.Dir)
+	}
+	if r := root.Signed.Roles[role]; r != nil && oldID == "" && len(r.KeyIDs) == 1 {
+		oldID = r.KeyIDs[0]
+	} else if r != nil && !slices.Contains(r.KeyIDs, oldID) {
+		return Report{}, fmt.Errorf("which key of %s? It has %s", role, strings.Join(r.KeyIDs, ", "))
 	}
 	signers := slices.Clone(root.Signed.Roles[metadata.ROOT].KeyIDs)
 	if err := root.Signed.RevokeKey(oldID, role); err != nil {
