@@ -78,7 +78,7 @@ func gate() []Control {
 		{"only trusted reads vouch", "host/policy/gate/state.go", "if src.Effect == abi.EffectRead && src.Label.Integrity >= label.Peer {", "if true {", "host/policy/gate.TestNonInterference"},
 		{"results lower the context", "host/policy/gate/state.go", "s.Context = s.Context.Join(src.Label)", "_ = src.Label", "host/policy/gate.TestWorkedExamples"},
 		{"only a plain fetch offers addresses", "host/policy/gate/state.go", "if !src.Fetched {", "if false {", "host.TestEchoDoesNotEndorseAnAddress"},
-		{"an offered address has one spelling", "host/policy/gate/flow.go", "return raw == l.text[0].Value || raw+\"/\" == l.text[0].Value", "_ = raw\n\treturn true", "host/policy/gate.TestVerbatimIsOneSpelling"},
+		{"an offered address has one spelling", "internal/atom/spelling.go", "return text == s[0].Value || text+\"/\" == s[0].Value", "return true", "host/policy/gate.TestVerbatimIsOneSpelling"},
 		{"who has files does not merely fetch", "host/gate.go", "switch takes = takes || open; {", "switch takes = takes || open && false; {", "host.TestDescriptorSeesHiddenAddresses"},
 		{"an error tells nothing of a handle", "host/agent/dispatcher.go", "if len(p.req.State.Carried) > 0 { // the error", "if false { // the error", "host/agent.TestRefusalTellsNothingOfAHandle"},
 		{"short identifiers need their kind", "host/policy/gate/flow.go", "len(l.text[0].Value) < 4 {", "false {", "host/policy/gate.TestWorkedExamples"},

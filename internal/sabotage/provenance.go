@@ -10,6 +10,7 @@ func provenance() []Control {
 		{"a name is mentioned as a whole", record, "to < len(t.seq) && capital(t.seq[to])", "false", "internal/atom.TestMentions"},
 		{"a name is that of the record's own field", record, "nameRE.MatchString(field[0].Value) && ", "", "internal/atom.TestRecordsNameTheirValues"},
 		{"only the host mints identifiers", "host/agent/run.go", "if p.tool.Native {", "if true {", "host/agent.TestOnlyTheHostMints"},
+		{"what was compared is what is sent", flow, "if l.text.Spells(l.value) {", "if true {", "host/policy/gate.TestComparedIsSent"},
 		{"a minted identifier is its store's", flow, "return m.Skill == ref.Skill && ", "return ", "host/policy/gate.TestMintedAndNamedReaders"},
 	}
 }

@@ -33,10 +33,14 @@ func (s *State) unendorsed(ref abi.ToolRef, pin abi.Digest, d abi.Descriptor, co
 	var out []Finding
 	for i := range controls {
 		l := &controls[i]
-		if s.byPerson(ref, pin, l) || s.verbatim(d, args, l) || s.minted(ref, l) || s.trusted(l, irreversible) {
-			continue
+		why := "it can be read in more than one way; pass it as it was named" // the tool gets it as it is
+		if l.text.Spells(l.value) {
+			if s.byPerson(ref, pin, l) || s.verbatim(d, args, l) || s.minted(ref, l) || s.trusted(l, irreversible) {
+				continue
+			}
+			why = s.origin(l)
 		}
-		out = append(out, Finding{Argument: l.arg, Value: show(l.value), Why: s.origin(l)})
+		out = append(out, Finding{Argument: l.arg, Value: show(l.value), Why: why})
 	}
 	return out
 }
@@ -175,13 +179,7 @@ func resolve(v any, pointer string) any {
 // verbatim reports whether l is a URL that occurs whole in one earlier result and
 // would be fetched without anything of ours: no body, no other text.
 func (s *State) verbatim(d abi.Descriptor, args map[string]any, l *leaf) bool {
-	if !Fetches(d, args) || len(l.text) != 1 || l.text[0].Kind != atom.URL || !slices.Contains(s.URLs, l.text[0].Value) {
-		return false
-	}
-	// The tool gets the value as it is: another spelling of the address, with a fragment
-	// or a detour, could spell something out.
-	raw, _ := l.value.(string)
-	return raw == l.text[0].Value || raw+"/" == l.text[0].Value
+	return Fetches(d, args) && len(l.text) == 1 && l.text[0].Kind == atom.URL && slices.Contains(s.URLs, l.text[0].Value)
 }
 
 // Fetches reports whether a call does no more than fetch what its control values
