@@ -82,7 +82,7 @@ func stories(t *testing.T, dir string) {
 			}))
 			env.Defer(page.Close)
 			for name, value := range map[string]string{
-				"PAGE": page.URL, "EXAMPLES": examples, "HOME": env.WorkDir, "GLOVEBOX_STATE": filepath.Join(env.WorkDir, "state"),
+				"PAGE": page.URL, "TODAY": time.Now().UTC().Format(time.DateOnly), "EXAMPLES": examples, "HOME": env.WorkDir, "GLOVEBOX_STATE": filepath.Join(env.WorkDir, "state"),
 				"GOMODCACHE": moduleCache(), "GOPROXY": "off", "GOTOOLCHAIN": "local",
 				"GOCACHE": cmp.Or(os.Getenv("GOCACHE"), filepath.Join(cache, "go-build")),
 			} {

@@ -22,6 +22,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
 	"github.com/glovebox-dev/glovebox/skills"
 	"github.com/glovebox-dev/glovebox/skills/registry"
+	"github.com/glovebox-dev/glovebox/skills/advisory"
 	"github.com/glovebox-dev/glovebox/skills/sbom"
 	"github.com/glovebox-dev/glovebox/skills/signature"
 )
@@ -72,6 +73,7 @@ func explain(err error) *failure {
 	var signer *signature.Refusal
 	var listed *registry.Refusal
 	var parts *sbom.Error
+	var known *advisory.Refusal
 	switch {
 	case errors.As(err, &f):
 		return f
@@ -92,6 +94,8 @@ func explain(err error) *failure {
 		return &failure{code: exitRefused, what: err.Error(), rule: denied.Rule, hint: denied.Hint}
 	case errors.As(err, &refusal):
 		return &failure{code: exitRefused, what: err.Error(), rule: string(refusal.Rule)}
+	case errors.As(err, &known):
+		return &failure{code: exitRefused, what: err.Error(), rule: string(known.Reason), hint: known.Fix}
 	case errors.As(err, &parts):
 		return &failure{code: exitRefused, what: err.Error(), rule: string(parts.Reason), hint: parts.Fix}
 	case errors.As(err, &listed):
@@ -187,6 +191,10 @@ func (a *app) show(v any, text func()) error {
 		text()
 		return nil
 	}
+	return a.showJSON(v)
+}
+
+func (a *app) showJSON(v any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetIndent("", "  ")

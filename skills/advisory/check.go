@@ -69,9 +69,9 @@ func (x *Index) data(ctx context.Context, tx *sql.Tx, r *Report, maxAge time.Dur
 			return &Refusal{Reason: ErrNoDB, What: "there are no advisories for " + string(p.Ecosystem) + " here", Fix: fix}
 		}
 		s := all[i]
-		if age := s.Age(now); age > maxAge || age < -clockSkew {
+		if !s.Fresh(now, maxAge) {
 			return &Refusal{Reason: ErrStale, Fix: fix, What: fmt.Sprintf("the advisories for %s are as of %s, %d days old; the policy admits %d days",
-				s.Ecosystem, s.Newest.Format(time.DateOnly), int(age.Hours()/24), int(maxAge.Hours()/24))}
+				s.Ecosystem, s.Newest.Format(time.DateOnly), int(s.Age(now).Hours()/24), int(maxAge.Hours()/24))}
 		}
 		if err := x.intact(ctx, tx, s); err != nil {
 			return err

@@ -76,6 +76,13 @@ type Source struct {
 // Age is how old the data is at now.
 func (s Source) Age(now time.Time) time.Duration { return now.Sub(s.Newest) }
 
+// Fresh reports whether the data is young enough. Data from the future is not: its time
+// or this clock is wrong.
+func (s Source) Fresh(now time.Time, maxAge time.Duration) bool {
+	age := s.Age(now)
+	return age <= maxAge && age >= -clockSkew
+}
+
 // Sources lists the ecosystems with data, by name. Data that is not whole is a refusal.
 func (x *Index) Sources(ctx context.Context) ([]Source, error) {
 	list := []Source{}

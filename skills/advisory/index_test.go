@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	bad = sbom.Package{Ecosystem: "Go", Name: "example.com/interval", Version: "1.1.9"}
+	bad   = sbom.Package{Ecosystem: "Go", Name: "example.com/interval", Version: "1.1.9"}
 	clean = sbom.Package{Ecosystem: "npm", Name: "fine", Version: "1.0.0"}
 )
 

@@ -1,11 +1,13 @@
 package advisory
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/skills/sbom"
 )
 
@@ -21,6 +23,19 @@ type Policy struct {
 
 // DefaultPolicy blocks on every advisory and takes data of 30 days.
 func DefaultPolicy() Policy { return Policy{MaxAge: 30 * 24 * time.Hour} }
+
+// PolicyOf returns the policy that the operator has configured.
+func PolicyOf(a config.Advisories) (Policy, error) {
+	level, err := ParseLevel(cmp.Or(string(a.Severity), "any"))
+	if err != nil {
+		return Policy{}, fmt.Errorf("trust.advisories.severity: %w", err)
+	}
+	p := Policy{MaxAge: time.Duration(a.MaxAge), Severity: level}
+	for _, w := range a.Waivers {
+		p.Waivers = append(p.Waivers, Waiver{ID: w.ID, Ecosystem: sbom.Ecosystem(w.Ecosystem), Package: w.Package, Version: w.Version, Expires: w.Expires.End(), Why: w.Why})
+	}
+	return p, nil
+}
 
 // Waiver lets one advisory pass for one package in one version, until it expires.
 type Waiver struct {
