@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -42,6 +43,8 @@ func TestEveryVerbSpeaksJSON(t *testing.T) {
 		{"skill verify " + calc + " --bundle " + bundle, "", exitRefused}, {"skill sign " + calc + " --out " + bundle, "", exitDone}, {"skill verify " + calc + " --bundle " + bundle, "", exitDone},
 		{"skill sign " + calc + " --identity-token t", "", exitUsage}, {"skill verify " + calc + " --publisher-key k --issuer i", "", exitUsage},
 		{"trust show", "", exitDone}, {"trust update --mirror http://127.0.0.1:1 --tuf-root " + filepath.Join(calc, "skill.yaml"), "", exitFailed},
+		{"osv status", "", exitDone}, {"osv check " + calc, "", exitDone}, {"osv check --ecosystem npm a@1.0.0", "", exitRefused}, {"osv check --ecosystem npm a@1.0.0 --format x", "", exitUsage},
+		{"osv update --ecosystem npm --from ../../skills/advisory/testdata/osv --as-of " + time.Now().UTC().Format(time.DateOnly), "", exitDone}, {"osv check --ecosystem npm a@1.0.0", "", exitDone}, {"osv update", "", exitUsage},
 		{"skill run " + calc + " evaluate -", `{"expression":"1+1"}`, exitDone},
 		{"skill run " + calc + " nosuchtool {}", "", exitFailed},
 		{"skill new made --dir " + filepath.Join(dir, "made"), "", exitDone}, {"skill build " + filepath.Join(dir, "nothing"), "", exitFailed},
