@@ -147,7 +147,7 @@ func (a *app) judge(ctx context.Context, packages []sbom.Package, format, source
 		if err := a.showJSON(out); err != nil {
 			return err
 		}
-	} else if err := a.show(r, func() { a.showReport(r) }); err != nil {
+	} else if err := a.show(r, func() { a.showKnown(r) }); err != nil {
 		return err
 	}
 	if r.Verdict == advisory.Block {
@@ -157,7 +157,7 @@ func (a *app) judge(ctx context.Context, packages []sbom.Package, format, source
 	return nil
 }
 
-func (a *app) showReport(r advisory.Report) {
+func (a *app) showKnown(r advisory.Report) {
 	for _, f := range r.Findings {
 		word := f.Verdict.String()
 		switch {

@@ -21,8 +21,8 @@ import (
 	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
 	"github.com/glovebox-dev/glovebox/skills"
-	"github.com/glovebox-dev/glovebox/skills/registry"
 	"github.com/glovebox-dev/glovebox/skills/advisory"
+	"github.com/glovebox-dev/glovebox/skills/registry"
 	"github.com/glovebox-dev/glovebox/skills/sbom"
 	"github.com/glovebox-dev/glovebox/skills/signature"
 )
