@@ -27,7 +27,6 @@ const (
 
 // Names of files that mean something here.
 const (
-	SBOMFile      = "sbom.cdx.json"
 	SignatureFile = "skill.sigstore.json" // beside the files of a skill, never one of them
 	skillText     = "SKILL.md"
 )
@@ -126,7 +125,7 @@ func mediaOf(name string, c *abi.Compiled) string {
 		return MediaYAML
 	case skillText:
 		return MediaMarkdown
-	case SBOMFile:
+	case skills.SBOMFile:
 		return MediaSBOM
 	}
 	return MediaFile

@@ -30,7 +30,7 @@ func ref(t testing.TB, s string) Ref {
 func layoutFolder(t testing.TB) (string, *Artifact) {
 	t.Helper()
 	dir, a := filepath.Join(t.TempDir(), "layout"), hello(t)
-	if _, err := Publish(t.Context(), ref(t, dir), a, [][]byte{[]byte(signature)}, Options{}); err != nil {
+	if _, err := Publish(t.Context(), ref(t, dir), a, [][]byte{[]byte(bundleText)}, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	return dir, a
@@ -55,7 +55,7 @@ func TestFoldersAndServersAnswerAlike(t *testing.T) {
 			}
 			same(t, p, a)
 		}
-		p, err := Fetch(t.Context(), ref(t, place), Options{Client: client, Signature: abi.DigestOf([]byte(signature))})
+		p, err := Fetch(t.Context(), ref(t, place), Options{Client: client, Signature: abi.DigestOf([]byte(bundleText))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestFolderKeepsWhatItHas(t *testing.T) {
 	if _, err := Publish(t.Context(), ref(t, dir+":next"), other, bundles, Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Publish(t.Context(), ref(t, dir), a, [][]byte{[]byte(signature)}, Options{}); err != nil {
+	if _, err := Publish(t.Context(), ref(t, dir), a, [][]byte{[]byte(bundleText)}, Options{}); err != nil {
 		t.Errorf("the same again: %v", err)
 	}
 	_, err = Fetch(t.Context(), ref(t, dir), Options{})
@@ -114,7 +114,7 @@ func TestPublishersToOneFolderWaitForEachOther(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 16 {
 		all.Go(func() {
-			if _, err := Publish(t.Context(), ref(t, fmt.Sprintf("%s:v%d", dir, i)), a, [][]byte{[]byte(signature)}, Options{}); err != nil {
+			if _, err := Publish(t.Context(), ref(t, fmt.Sprintf("%s:v%d", dir, i)), a, [][]byte{[]byte(bundleText)}, Options{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -239,7 +239,7 @@ func TestOrasReadsTheSingleFile(t *testing.T) {
 	t.Parallel()
 	a := hello(t)
 	name := filepath.Join(t.TempDir(), a.FileName())
-	if err := WriteFile(name, a, []byte(signature)); err != nil {
+	if err := WriteFile(name, a, []byte(bundleText)); err != nil {
 		t.Fatal(err)
 	}
 	store, err := oci.NewFromTar(t.Context(), name)
@@ -310,7 +310,7 @@ func TestExtractIsWholeOrNotThere(t *testing.T) {
 		broken := *a
 		broken.Blobs = slices.Clone(a.Blobs)
 		broken.Blobs[i].Name = strings.Repeat("x", 300) // no disk has it
-		if err := broken.Extract(filepath.Join(parent, "hello"), []byte(signature)); err == nil {
+		if err := broken.Extract(filepath.Join(parent, "hello"), []byte(bundleText)); err == nil {
 			t.Errorf("file %d: no error", i)
 		}
 		if list, err := os.ReadDir(parent); err != nil || len(list) != 0 {
@@ -325,7 +325,7 @@ func TestExtractIsWholeOrNotThere(t *testing.T) {
 		}
 	}
 	dir := filepath.Join(parent, "hello")
-	if err := a.Extract(dir, []byte(signature)); err != nil {
+	if err := a.Extract(dir, []byte(bundleText)); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Extract(dir, nil); err == nil {
@@ -337,7 +337,7 @@ func TestExtractIsWholeOrNotThere(t *testing.T) {
 			t.Errorf("%s: %v", b.Name, err)
 		}
 	}
-	if data, err := os.ReadFile(filepath.Join(dir, SignatureFile)); err != nil || string(data) != signature {
+	if data, err := os.ReadFile(filepath.Join(dir, SignatureFile)); err != nil || string(data) != bundleText {
 		t.Errorf("signature: %v", err)
 	}
 }

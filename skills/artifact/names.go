@@ -16,7 +16,7 @@ import (
 // manifest, which does not list itself, those with a meaning, the rest by name.
 func filesOf(c *abi.Compiled, manifest abi.File) []abi.File {
 	files := []abi.File{{Name: c.Manifest.Module, Digest: c.Module, Size: c.ModuleSize}, manifest}
-	first := []string{skills.SourceFile, skillText, SBOMFile}
+	first := []string{skills.SourceFile, skillText, skills.SBOMFile}
 	rank := func(f abi.File) int {
 		if i := slices.Index(first, f.Name); i >= 0 {
 			return i

@@ -19,14 +19,14 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// signature is shaped like a Sigstore bundle; nothing here verifies one.
-const signature = `{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","dsseEnvelope":{"payload":"eyJwcmVkaWNhdGVUeXBlIjoiaHR0cHM6Ly9nbG92ZWJveC5kZXYvYXR0ZXN0YXRpb24vc2tpbGwvdjEifQ=="}}`
+// bundleText is shaped like a Sigstore bundle; nothing here verifies one.
+const bundleText = `{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","dsseEnvelope":{"payload":"eyJwcmVkaWNhdGVUeXBlIjoiaHR0cHM6Ly9nbG92ZWJveC5kZXYvYXR0ZXN0YXRpb24vc2tpbGwvdjEifQ=="}}`
 
 // published returns a double with the artifact of these tests under 1.2.0.
 func published(t testing.TB, native bool) (*double, *Artifact) {
 	t.Helper()
 	d, a := newDouble(t, native), hello(t)
-	ref, err := Publish(t.Context(), d.ref(":1.2.0"), a, [][]byte{[]byte(signature)}, Options{Client: d.client()})
+	ref, err := Publish(t.Context(), d.ref(":1.2.0"), a, [][]byte{[]byte(bundleText)}, Options{Client: d.client()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func same(t testing.TB, p *Pulled, a *Artifact) {
 			t.Errorf("blob %d is another", i)
 		}
 	}
-	if len(p.Signatures) != 1 || string(p.Signatures[0]) != signature || len(p.Skipped) != 0 {
+	if len(p.Signatures) != 1 || string(p.Signatures[0]) != bundleText || len(p.Skipped) != 0 {
 		t.Errorf("signatures %q, skipped %v", p.Signatures, p.Skipped)
 	}
 }
@@ -296,7 +296,7 @@ func TestJunkReferrers(t *testing.T) {
 	subject := a.descriptor()
 	other := subject
 	other.Digest = digest.FromString("other")
-	bundle := blobOf(MediaSignature, []byte(signature)).descriptor()
+	bundle := blobOf(MediaSignature, []byte(bundleText)).descriptor()
 	big := bundle
 	big.Size = MaxSignature + 1
 	for _, c := range []struct {
@@ -360,7 +360,7 @@ func (d *double) list(a *Artifact, list ...ocispec.Descriptor) {
 
 // good returns the manifest of the signature.
 func (d *double) good(a *Artifact) ocispec.Descriptor {
-	r, err := a.referrer([]byte(signature))
+	r, err := a.referrer([]byte(bundleText))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -385,7 +385,7 @@ func TestSeventeenJunkReferrers(t *testing.T) {
 		}
 	}
 	lists := d.count("GET /v2/acme/hello/referrers")
-	p, err := Fetch(t.Context(), d.ref(":1.2.0"), Options{Client: d.client(), Signature: abi.DigestOf([]byte(signature))})
+	p, err := Fetch(t.Context(), d.ref(":1.2.0"), Options{Client: d.client(), Signature: abi.DigestOf([]byte(bundleText))})
 	if err != nil {
 		t.Fatal(err)
 	}

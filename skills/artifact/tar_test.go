@@ -40,7 +40,7 @@ func TestTarIsGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = "sha256:93c51c32f5904e988b6b611e565d6a8ca24f98fefd68a8f3d79d2579348f662e"
-	if got := abi.DigestOf(packed(t, a, []byte(signature))); got != want {
+	if got := abi.DigestOf(packed(t, a, []byte(bundleText))); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if a.FileName() != "hello-1.2.0.skill.tar" {
@@ -51,16 +51,16 @@ func TestTarIsGolden(t *testing.T) {
 func TestTarComesBack(t *testing.T) {
 	t.Parallel()
 	a := hello(t)
-	p, err := ReadTar(bytes.NewReader(packed(t, a, []byte(signature))))
+	p, err := ReadTar(bytes.NewReader(packed(t, a, []byte(bundleText))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, p, a)
-	two := packed(t, a, []byte(signature), []byte(`{"another":1}`))
+	two := packed(t, a, []byte(bundleText), []byte(`{"another":1}`))
 	if p, err = ReadTar(bytes.NewReader(two)); err != nil || len(p.Signatures) != 2 {
 		t.Errorf("two signatures: %v", err)
 	}
-	if !bytes.Equal(two, packed(t, a, []byte(`{"another":1}`), []byte(signature))) {
+	if !bytes.Equal(two, packed(t, a, []byte(`{"another":1}`), []byte(bundleText))) {
 		t.Error("the order of the signatures counts")
 	}
 	_, err = ReadTar(bytes.NewReader(packed(t, a)))
@@ -106,9 +106,11 @@ func archive(t testing.TB, entries ...entry) []byte {
 func TestHostileTars(t *testing.T) {
 	t.Parallel()
 	a := hello(t)
-	good := packed(t, a, []byte(signature))
+	good := packed(t, a, []byte(bundleText))
 	blob := "blobs/sha256/" + strings.Repeat("a", 64)
-	plain := func(name string) entry { return entry{head: tar.Header{Name: name, Format: tar.FormatUSTAR}, data: "x"} }
+	plain := func(name string) entry {
+		return entry{head: tar.Header{Name: name, Format: tar.FormatUSTAR}, data: "x"}
+	}
 	pax := archive(t, entry{head: tar.Header{Name: "index.json", Format: tar.FormatPAX, PAXRecords: map[string]string{"GLOVEBOX.x": "y"}}, data: "x"})
 	many := make([]entry, 10_000)
 	for i := range many {
@@ -170,7 +172,7 @@ func TestHostileTars(t *testing.T) {
 // TestEndlessTarIsBounded reads archives that do not end.
 func TestEndlessTarIsBounded(t *testing.T) {
 	t.Parallel()
-	good := packed(t, hello(t), []byte(signature))
+	good := packed(t, hello(t), []byte(bundleText))
 	for _, head := range [][]byte{good, good[:len(good)-1024]} {
 		read := &counted{r: io.MultiReader(bytes.NewReader(head), zeros{}), left: 2 * maxTar}
 		_, err := ReadTar(read)
@@ -213,7 +215,7 @@ func gap(t *testing.T, good []byte) []byte {
 // content returns the files of the single file.
 func content(t *testing.T, a *Artifact) files {
 	t.Helper()
-	all, err := unpack(bytes.NewReader(packed(t, a, []byte(signature))))
+	all, err := unpack(bytes.NewReader(packed(t, a, []byte(bundleText))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +264,7 @@ func TestFileIsReadByReference(t *testing.T) {
 	t.Parallel()
 	a, dir := hello(t), t.TempDir()
 	name := filepath.Join(dir, a.FileName())
-	done, err := Publish(t.Context(), Ref{Kind: File, Place: name}, a, [][]byte{[]byte(signature)}, Options{})
+	done, err := Publish(t.Context(), Ref{Kind: File, Place: name}, a, [][]byte{[]byte(bundleText)}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +287,7 @@ func TestFileIsReadByReference(t *testing.T) {
 
 // FuzzReadTar wants of every archive: refused, or the one that its artifact has.
 func FuzzReadTar(f *testing.F) {
-	good := packed(f, hello(f), []byte(signature))
+	good := packed(f, hello(f), []byte(bundleText))
 	f.Add(good)
 	f.Add(good[:len(good)-1024])
 	f.Add(patched(good, 345, ".."))
