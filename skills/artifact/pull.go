@@ -215,7 +215,7 @@ func readUpTo(ctx context.Context, src source, d ocispec.Descriptor, limit int64
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rc.Close()) }()
-	data, err = io.ReadAll(io.LimitReader(rc, limit+1))
+	data, err = readAll(io.LimitReader(rc, limit+1), limit)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", d.Digest, err)
 	}
@@ -226,6 +226,13 @@ func readUpTo(ctx context.Context, src source, d ocispec.Descriptor, limit int64
 		return nil, refuse(ReasonDigest, "%s was asked for, and the bytes that came are %s", d.Digest, got)
 	}
 	return data, nil
+}
+
+// readAll reads r to its end; size is how much there should be.
+func readAll(r io.Reader, size int64) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
 }
 
 // decode reads hostile JSON.

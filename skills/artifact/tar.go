@@ -116,7 +116,7 @@ func unpack(r io.Reader) (files, error) {
 		if err := checkEntry(h, content, left); err != nil {
 			return nil, err
 		}
-		data, err := io.ReadAll(tr)
+		data, err := readAll(tr, h.Size)
 		if err != nil {
 			return nil, tarError(err)
 		}
