@@ -78,6 +78,9 @@ func (h *Host) handle(ctx context.Context, who *agent.Agent, c conversation, w *
 	}
 	start := time.Now()
 	reply, err := who.Handle(ctx, in)
+	if keep := h.guard.Save(context.WithoutCancel(ctx), c.agent, c.session); keep != nil {
+		h.log.Error("the guard's marks cannot be kept", "err", keep)
+	}
 	answered := audit.Entry{
 		Event: "message.answered", Actor: "agent:" + string(c.agent), Agent: c.agent, Session: c.session, Outcome: "ok", Duration: time.Since(start),
 		Durable: true, // whoever reads the reply finds its records in the log

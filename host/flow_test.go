@@ -10,7 +10,9 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/abi/abitest"
+	"github.com/glovebox-dev/glovebox/host/admin"
 	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/internal/guard"
 	"github.com/glovebox-dev/glovebox/skills"
 )
 
@@ -92,4 +94,42 @@ func TestAdmittedCallDoesNotCarryWhatItReads(t *testing.T) {
 		}
 		f.verify()
 	}
+}
+
+// A daemon that was restarted asks for every call of a conversation that has met a known
+// value, lists it, and forgets it when the operator clears it.
+func TestMarkSurvivesARestart(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	f.runs("s", "what is 1+1?", "calc.evaluate", `{"expression":"1+1"}`, "gate/local")
+	p := guard.Place{Sink: guard.Request, Agent: "main", Session: "s"}
+	canary, err := f.guard.Canary("main", "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.guard.Check(t.Context(), p, []byte(canary)); err == nil {
+		t.Fatal("the canary passed")
+	}
+	for _, args := range []string{`{"expression":"1+2"}`, `{"expression":"1+3"}`} {
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		f.open()
+		if list, err := f.Marked(t.Context()); err != nil || len(list) != 1 || list[0].Session != "s" || list[0].Rule != guard.RuleCanary {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		f.asks("s", "go on", "calc.evaluate", args, guard.RuleCompromised)
+	}
+	if err := f.Clear(t.Context(), admin.Conversation{Agent: "main", Session: "s"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.open()
+	if list, err := f.Marked(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	f.runs("s", "what is 1+1?", "calc.evaluate", `{"expression":"1+1"}`, "gate/local")
+	f.verify()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/admin"
 	"github.com/glovebox-dev/glovebox/host/audit"
+	"github.com/glovebox-dev/glovebox/host/provenance"
 	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/internal/guard"
 	"github.com/glovebox-dev/glovebox/internal/label"
@@ -179,7 +180,30 @@ func (h *Host) Clear(ctx context.Context, c admin.Conversation) error {
 	if _, err := h.ledger.Append(ctx, e); err != nil {
 		return err // what is not recorded does not happen
 	}
-	h.guard.Clear(agent, session)
+	if _, err := h.guard.Clear(ctx, agent, session); err != nil {
+		return err
+	}
+	return h.approvals.store.EndSession(ctx, agent, session) // what was denied or endorsed in it holds no more
+}
+
+// guardKeeper keeps what the guard knows beside what each agent's sessions have seen.
+type guardKeeper map[abi.AgentID]*provenance.Store
+
+var _ guard.Keeper = guardKeeper{}
+
+// Guarded implements guard.Keeper.
+func (k guardKeeper) Guarded(ctx context.Context, agent abi.AgentID, session abi.SessionID) ([]byte, error) {
+	if s := k[agent]; s != nil {
+		return s.Guarded(ctx, session)
+	}
+	return nil, nil
+}
+
+// Guard implements guard.Keeper.
+func (k guardKeeper) Guard(ctx context.Context, agent abi.AgentID, session abi.SessionID, state []byte, marked bool) error {
+	if s := k[agent]; s != nil {
+		return s.Guard(ctx, session, state, marked)
+	}
 	return nil
 }
 

@@ -127,6 +127,7 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	}
 	h.ledger = newLedger(h.audit)
 	h.guard = guard.New(secrets.matcher, h.met)
+	h.guard.KeepIn(guardKeeper(h.provenance))
 	if _, err := h.ledger.Append(ctx, audit.Entry{Event: "host.started", Actor: "host", Durable: true, Detail: map[string]string{"version": cfg.Version}}); err != nil {
 		return nil, err
 	}
@@ -204,6 +205,13 @@ func (h *Host) addAgent(ctx context.Context, a config.Agent, w *world, newModel 
 	if h.provenance[abi.AgentID(a.Name)], err = provenance.Open(ctx, filepath.Join(dir, "agent.db")); err != nil {
 		delete(h.provenance, abi.AgentID(a.Name))
 		return err
+	}
+	marked, err := h.provenance[abi.AgentID(a.Name)].Marked(ctx)
+	if err != nil {
+		return err
+	}
+	for _, session := range marked {
+		h.guard.Load(abi.AgentID(a.Name), session)
 	}
 	model, err := newModel(a)
 	if err != nil {
@@ -353,6 +361,9 @@ func (h *Host) Close() error {
 	}
 	if h.budgets != nil {
 		all = errors.Join(all, h.budgets.Close())
+	}
+	if h.guard != nil {
+		all = errors.Join(all, h.guard.SaveAll(ctx))
 	}
 	for _, s := range h.provenance {
 		all = errors.Join(all, s.Close())

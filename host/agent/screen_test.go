@@ -182,7 +182,7 @@ func TestMarkedConversationAsks(t *testing.T) {
 	if r := k.d.Dispatch(t.Context(), other); r.Outcome != agent.OutcomeOK || asked != 1 {
 		t.Errorf("another conversation: %+v, asked %d", r, asked)
 	}
-	if !g.Clear("home", "s") {
+	if was, err := g.Clear(t.Context(), "home", "s"); !was || err != nil {
 		t.Fatal("not cleared")
 	}
 	if r := k.call("web.read", `{"text":"fine"}`); r.Outcome != agent.OutcomeOK || asked != 1 {

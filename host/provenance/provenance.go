@@ -52,7 +52,13 @@ CREATE TABLE file (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX file_folder ON file (folder)`, `
 -- What was kept before may repeat what a model said.
-ALTER TABLE seen ADD COLUMN fetched INTEGER NOT NULL DEFAULT 0`}
+ALTER TABLE seen ADD COLUMN fetched INTEGER NOT NULL DEFAULT 0`, `
+CREATE TABLE guarded (
+	session TEXT PRIMARY KEY,
+	marked  INTEGER NOT NULL, -- compromised
+	state   BLOB NOT NULL,
+	touched INTEGER NOT NULL
+) STRICT, WITHOUT ROWID`}
 
 // Store is the store of one agent. It is safe for concurrent use.
 type Store struct {
@@ -68,7 +74,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	}
 	s := &Store{db: db, now: time.Now}
 	old := s.now().Add(-keepTime).Unix()
-	for _, q := range []string{`DELETE FROM seen WHERE session IN (SELECT id FROM session WHERE touched < ?)`, `DELETE FROM session WHERE touched < ?`} {
+	for _, q := range []string{`DELETE FROM seen WHERE session IN (SELECT id FROM session WHERE touched < ?)`, `DELETE FROM session WHERE touched < ?`, `DELETE FROM guarded WHERE touched < ? AND marked = 0`} {
 		if _, err := db.Write.ExecContext(ctx, q, old); err != nil {
 			return nil, errors.Join(fmt.Errorf("open provenance: %w", err), db.Close())
 		}

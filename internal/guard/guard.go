@@ -91,12 +91,17 @@ type Hit struct {
 // CanaryName stands for a secret's name where the canary was met.
 const CanaryName = "(canary)"
 
+// tooMany stands for a secret's name where there are more than maxTails recipients.
+const tooMany = "(recipients)"
+
 // The rules that a refusal names.
 const (
 	RuleSecret      = "guard/secret"
 	RuleCanary      = "guard/canary"
 	RuleWork        = "guard/unscanned"
 	RuleCompromised = "guard/compromised" // the conversation met a value before
+	RuleRecipients  = "guard/recipients"  // more recipients than pieces can be joined for
+	RuleLost        = "guard/lost"        // what the conversation met before cannot be read
 )
 
 // Rule returns the rule of the hit.
@@ -106,6 +111,10 @@ func (h Hit) Rule() string {
 		return RuleCanary
 	case redact.Unscanned:
 		return RuleWork
+	case tooMany:
+		return RuleRecipients
+	case Lost:
+		return RuleLost
 	}
 	return RuleSecret
 }
@@ -119,13 +128,20 @@ func (h Hit) Error() string {
 	case RuleWork:
 		return fmt.Sprintf("the %s is packed too deeply to be looked through for secrets (rule %s)", h.Place.Sink, RuleWork)
 	}
+	switch h.Secret {
+	case tooMany:
+		return fmt.Sprintf("this conversation has sent something to %d different places; start a new one (rule %s)", maxTails, RuleRecipients)
+	case Lost:
+		return fmt.Sprintf("what this conversation has met cannot be read (rule %s)", RuleLost)
+	}
 	return fmt.Sprintf("the %s holds the value of a stored secret (rule %s)", h.Place.Sink, RuleSecret)
 }
 
 // Limits of what is kept of conversations.
 const (
 	maxSessions = 4096
-	maxTails    = 64 // recipients of one conversation
+	maxTails    = 4096    // recipients of one conversation; no further one is sent anything
+	maxAllTails = 1 << 16 // of all conversations: the one that was used longest ago goes
 )
 
 // Guard is safe for concurrent use. The nil Guard blocks and replaces nothing and makes
@@ -134,9 +150,11 @@ type Guard struct {
 	known  redact.Source
 	report func(context.Context, Hit)
 	table  map[Sink]Policy
+	keeper Keeper // nil: only this process remembers
 
 	mu       sync.Mutex // guards what follows
 	sessions map[key]*session
+	tails    int // of all sessions
 	clock    uint64
 }
 
@@ -151,7 +169,14 @@ type session struct {
 	matcher *redact.Matcher // of canary
 	touched uint64
 	met     *Hit // that compromised it
-	tails   map[Place]*redact.Tail
+	tails   map[Place]*tail
+	changed bool // since it was kept
+}
+
+// tail is the end of what went to one recipient.
+type tail struct {
+	redact.Tail
+	touched uint64
 }
 
 // New returns a guard for the secrets that known returns at each look. report is told
@@ -185,8 +210,10 @@ func (g *Guard) session(k key) *session {
 	s := g.sessions[k]
 	if s == nil {
 		g.evict()
-		s = &session{tails: map[Place]*redact.Tail{}}
+		s = &session{tails: map[Place]*tail{}}
+		g.restore(k, s)
 		g.sessions[k] = s
+		g.tails += len(s.tails)
 	}
 	g.clock++
 	s.touched = g.clock
@@ -196,17 +223,25 @@ func (g *Guard) session(k key) *session {
 // evict makes room for a session: the one that was used longest ago goes, of those that
 // are not compromised if there are any. g.mu is held.
 func (g *Guard) evict() {
-	if len(g.sessions) < maxSessions {
-		return
-	}
-	var oldest key
-	var victim *session
-	for k, s := range g.sessions {
-		if victim == nil || s.met == nil && victim.met != nil || (s.met == nil) == (victim.met == nil) && s.touched < victim.touched {
-			oldest, victim = k, s
+	for len(g.sessions) > 0 && (len(g.sessions) >= maxSessions || g.tails >= maxAllTails) {
+		var oldest key
+		var victim *session
+		for k, s := range g.sessions {
+			if victim == nil || s.met == nil && victim.met != nil || (s.met == nil) == (victim.met == nil) && s.touched < victim.touched {
+				oldest, victim = k, s
+			}
 		}
+		_ = g.keep(context.Background(), oldest, victim) // if it cannot be kept, there is no room for it either
+		g.drop(oldest)
 	}
-	delete(g.sessions, oldest)
+}
+
+// drop forgets the session k. g.mu is held.
+func (g *Guard) drop(k key) {
+	if s := g.sessions[k]; s != nil {
+		g.tails -= len(s.tails)
+		delete(g.sessions, k)
+	}
 }
 
 // Check returns the Hit of the first value in texts, nil if they may pass. It is for
@@ -215,7 +250,10 @@ func (g *Guard) Check(ctx context.Context, p Place, texts ...[]byte) error {
 	if g == nil {
 		return nil
 	}
-	known, canary, tail := g.look(p)
+	known, canary, tail, err := g.look(ctx, p)
+	if err != nil {
+		return err
+	}
 	policy := g.table[p.Sink]
 	for _, m := range []*redact.Matcher{known, canary} {
 		for _, text := range texts {
@@ -233,8 +271,8 @@ func (g *Guard) Check(ctx context.Context, p Place, texts ...[]byte) error {
 }
 
 // pieces returns the Hit of a value that began in what went to p.Recipient before.
-func (g *Guard) pieces(ctx context.Context, p Place, known *redact.Matcher, tail *redact.Tail, text []byte) error {
-	if name := g.join(tail, known, text); name != "" {
+func (g *Guard) pieces(ctx context.Context, p Place, known *redact.Matcher, t *tail, text []byte) error {
+	if name := g.join(t, known, text); name != "" {
 		return g.hit(ctx, Hit{Place: p, Secret: name, Form: "pieces", Action: Block})
 	}
 	return nil
@@ -246,7 +284,10 @@ func (g *Guard) CheckJSON(ctx context.Context, p Place, doc []byte) error {
 	if g == nil {
 		return nil
 	}
-	known, canary, tail := g.look(p)
+	known, canary, tail, err := g.look(ctx, p)
+	if err != nil {
+		return err
+	}
 	for _, m := range []*redact.Matcher{known, canary} {
 		if name := m.Find(doc); name != "" {
 			return g.hit(ctx, Hit{Place: p, Secret: name, Form: m.Form(doc), Action: g.table[p.Sink].action(name)})
@@ -300,7 +341,10 @@ func (g *Guard) Clean(ctx context.Context, p Place, text string) (string, error)
 	if g == nil || text == "" {
 		return text, nil
 	}
-	known, canary, tail := g.look(p)
+	known, canary, tail, err := g.look(ctx, p)
+	if err != nil {
+		return "", err
+	}
 	policy := g.table[p.Sink]
 	for _, m := range []*redact.Matcher{known, canary} {
 		name := m.Find([]byte(text))
@@ -324,7 +368,10 @@ func (g *Guard) CleanJSON(ctx context.Context, p Place, doc []byte) ([]byte, err
 	if g == nil || len(doc) == 0 {
 		return doc, nil
 	}
-	known, canary, _ := g.look(p)
+	known, canary, _, err := g.look(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	for _, m := range []*redact.Matcher{known, canary} {
 		name := m.Find(doc)
 		if name == "" {
@@ -349,39 +396,40 @@ func (p Policy) action(name string) Action {
 }
 
 // look returns what is looked for at p, and the end of what went there before, nil
-// where nothing is kept.
-func (g *Guard) look(p Place) (known, canary *redact.Matcher, tail *redact.Tail) {
+// where nothing is kept. The error is the Hit of one recipient too many.
+func (g *Guard) look(ctx context.Context, p Place) (known, canary *redact.Matcher, t *tail, err error) {
 	known = g.known()
 	if p.Session == "" {
-		return known, nil, nil
+		return known, nil, nil, nil
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	s := g.sessions[key{p.Agent, p.Session}]
-	if s == nil {
-		if p.Recipient == "" {
-			return known, nil, nil
-		}
-		s = g.session(key{p.Agent, p.Session})
-	}
+	s := g.session(key{p.Agent, p.Session})
 	if g.table[p.Sink].Canary != "" {
 		canary = s.matcher
 	}
 	if p.Recipient == "" || known == nil {
-		return known, canary, nil
+		g.mu.Unlock()
+		return known, canary, nil, nil
 	}
+	call := p.Call
 	p.Call = ""
-	if tail = s.tails[p]; tail == nil {
+	if t = s.tails[p]; t == nil {
 		if len(s.tails) >= maxTails {
-			clear(s.tails) // pieces to ever new recipients are not joined
+			g.mu.Unlock()
+			p.Call = call
+			return nil, nil, nil, g.tell(ctx, Hit{Place: p, Secret: tooMany, Action: Block})
 		}
-		tail = new(redact.Tail)
-		s.tails[p] = tail
+		t = new(tail)
+		s.tails[p] = t
+		g.tails++
 	}
-	return known, canary, tail
+	g.clock++
+	t.touched, s.changed = g.clock, true
+	g.mu.Unlock()
+	return known, canary, t, nil
 }
 
-func (g *Guard) join(t *redact.Tail, m *redact.Matcher, text []byte) string {
+func (g *Guard) join(t *tail, m *redact.Matcher, text []byte) string {
 	if t == nil {
 		return ""
 	}
@@ -394,11 +442,20 @@ func (g *Guard) join(t *redact.Tail, m *redact.Matcher, text []byte) string {
 func (g *Guard) hit(ctx context.Context, h Hit) error {
 	if h.Place.Session != "" && g.table[h.Place.Sink].Compromises {
 		g.mu.Lock()
-		if s := g.session(key{h.Place.Agent, h.Place.Session}); s.met == nil {
-			s.met = &h
+		s := g.session(key{h.Place.Agent, h.Place.Session})
+		if s.met == nil {
+			s.met, s.changed = &h, true
 		}
 		g.mu.Unlock()
+		// Even if the call that brought it about is gone. What cannot be kept now is tried
+		// again after the message.
+		_ = g.Save(context.WithoutCancel(ctx), h.Place.Agent, h.Place.Session)
 	}
+	return g.tell(ctx, h)
+}
+
+// tell reports h and returns it.
+func (g *Guard) tell(ctx context.Context, h Hit) error {
 	if g.report != nil {
 		g.report(ctx, h)
 	}
@@ -412,24 +469,28 @@ func (g *Guard) Compromised(agent abi.AgentID, id abi.SessionID) (Hit, bool) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.sessions[key{agent, id}]
-	if s == nil || s.met == nil {
+	s := g.session(key{agent, id})
+	if s.met == nil {
 		return Hit{}, false
 	}
 	return *s.met, true
 }
 
 // Clear takes the mark from a conversation, for its operator. It gets a new canary and
-// reports whether it was marked.
-func (g *Guard) Clear(agent abi.AgentID, id abi.SessionID) bool {
+// reports whether it was marked; what is kept of it is changed first.
+func (g *Guard) Clear(ctx context.Context, agent abi.AgentID, id abi.SessionID) (bool, error) {
+	if _, marked := g.Compromised(agent, id); !marked {
+		return false, nil
+	}
+	if g.keeper != nil {
+		if err := g.keeper.Guard(ctx, agent, id, nil, false); err != nil {
+			return false, fmt.Errorf("clear the conversation: %w", err)
+		}
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.sessions[key{agent, id}]
-	if s == nil || s.met == nil {
-		return false
-	}
-	delete(g.sessions, key{agent, id})
-	return true
+	g.drop(key{agent, id})
+	return true, nil
 }
 
 // Marked returns the hits of the conversations that are compromised.

@@ -39,6 +39,11 @@ func newKit(t testing.TB) *kit {
 	return k
 }
 
+func (k *kit) cleared(id abi.SessionID) bool {
+	was, err := k.Clear(context.Background(), "main", id)
+	return was && err == nil
+}
+
 func at(s Sink) Place { return Place{Sink: s, Agent: "main", Session: "s", Call: "c"} }
 
 func spellings(v string) map[string]string {
@@ -124,7 +129,7 @@ func TestInjectedIsScanned(t *testing.T) {
 			if _, marked := k.Compromised("main", session); !marked {
 				t.Errorf("%s: the conversation is not marked", sink)
 			}
-			k.Clear("main", session)
+			k.cleared(session)
 			if canary, err = k.Canary("main", session); err != nil {
 				t.Fatal(err)
 			}
@@ -173,7 +178,7 @@ func TestPiecesAreJoined(t *testing.T) {
 func TestMarkedUntilCleared(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	if k.Clear("main", "s") {
+	if k.cleared("s") {
 		t.Error("an unknown conversation was cleared")
 	}
 	before, _ := k.Canary("main", "s")
@@ -190,7 +195,7 @@ func TestMarkedUntilCleared(t *testing.T) {
 	if _, other := k.Compromised("main", "t"); other {
 		t.Error("another conversation is marked")
 	}
-	if !k.Clear("main", "s") || len(k.Marked()) != 0 {
+	if !k.cleared("s") || len(k.Marked()) != 0 {
 		t.Error("not cleared")
 	}
 	if after, _ := k.Canary("main", "s"); after == before {
@@ -210,13 +215,36 @@ func TestFloodOfConversationsKeepsTheMark(t *testing.T) {
 	if _, marked := k.Compromised("main", "s"); !marked || len(k.sessions) > maxSessions {
 		t.Errorf("marked %v, %d conversations", marked, len(k.sessions))
 	}
-	for i := range 3 * maxTails {
+}
+
+// Pieces are joined for each recipient of a conversation, however many there are; where
+// they cannot be, nothing goes out.
+func TestNoRecipientIsForgotten(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	to := func(i int, text string) error {
 		p := at(Arguments)
 		p.Recipient = fmt.Sprint(i)
-		_ = k.Check(t.Context(), p, []byte("text"))
+		return k.Check(t.Context(), p, []byte(text))
 	}
-	if n := len(k.sessions[key{"main", "s"}].tails); n > maxTails {
-		t.Errorf("%d recipients are kept", n)
+	third := len(planted) / 3
+	if err := to(0, planted[:third]); err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxTails {
+		if err := to(i, "text"[:min(i, 4)]); err != nil {
+			t.Fatalf("recipient %d: %v", i, err)
+		}
+	}
+	var hit Hit
+	if err := to(maxTails, "text"); !errors.As(err, &hit) || hit.Rule() != RuleRecipients {
+		t.Errorf("one recipient too many: %v", err)
+	}
+	if _, marked := k.Compromised("main", "s"); marked {
+		t.Error("the conversation is marked for its many recipients")
+	}
+	if err := to(0, planted[third:2*third]); !errors.As(err, &hit) || hit.Form != "pieces" {
+		t.Errorf("the pieces to the first recipient were not joined: %v", err)
 	}
 }
 
@@ -276,7 +304,7 @@ func TestGuardIsSafeForConcurrentUse(t *testing.T) {
 				_ = k.CheckJSON(t.Context(), p, []byte(`{"a":"text"}`))
 				_, _ = k.Clean(t.Context(), p, planted)
 				k.Marked()
-				k.Clear(p.Agent, p.Session)
+				_, _ = k.Clear(t.Context(), p.Agent, p.Session)
 				k.Find("text")
 			}
 		})

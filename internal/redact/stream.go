@@ -86,6 +86,12 @@ func (s *Stream) release(until int) []byte {
 // for one goroutine.
 type Tail struct{ last []byte }
 
+// TailOf returns the tail that Last was called of.
+func TailOf(last []byte) Tail { return Tail{last} }
+
+// Last returns what the tail holds, for whoever keeps it.
+func (t *Tail) Last() []byte { return slices.Clone(t.last) }
+
 // Add looks at the border between what went before and text, and keeps the end of both.
 // It returns the name of a value that stands across the border.
 func (t *Tail) Add(m *Matcher, text []byte) string {
