@@ -147,7 +147,7 @@ A version that was announced is never replaced.`,
 		if signed.Issuer != "" {
 			e.Identity = registry.Identity{Issuer: signed.Issuer, SAN: signed.Signer}
 		}
-		if i := slices.IndexFunc(art.Blobs, func(b artifact.Blob) bool { return b.Name == artifact.SBOMFile }); i >= 0 {
+		if i := slices.IndexFunc(art.Blobs, func(b artifact.Blob) bool { return b.Name == skills.SBOMFile }); i >= 0 {
 			e.SBOM = art.Blobs[i].Digest
 		}
 		if oci != "" {
