@@ -9,9 +9,6 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	intoto "github.com/in-toto/attestation/go/v1"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // The predicate types that say "this is a skill of mine". An SBOM attested with the
@@ -65,7 +62,7 @@ func (f *Facts) Check(real Facts) error {
 		if err = errors.Join(err, werr); err != nil {
 			return refuse(ReasonManifest, real.Name, "", err)
 		}
-		if !proto.Equal(signed, want) {
+		if !reflect.DeepEqual(signed, want) {
 			field = "the capabilities"
 		}
 	}
@@ -75,20 +72,21 @@ func (f *Facts) Check(real Facts) error {
 	return refuse(ReasonManifest, real.Name, field, nil)
 }
 
-// predicate writes f as a statement holds it.
-func predicate(f Facts) (*structpb.Struct, error) {
+// predicate returns f as a statement holds it.
+func predicate(f Facts) (map[string]any, error) {
 	b, err := json.Marshal(f)
 	if err != nil {
 		return nil, err
 	}
-	s := &structpb.Struct{}
-	return s, protojson.Unmarshal(b, s)
+	var m map[string]any
+	err = json.Unmarshal(b, &m)
+	return m, err
 }
 
 // facts reads a predicate. It must be spelt as predicate writes it, so that no field
 // is unknown, doubled under another case or of another type.
-func facts(s *structpb.Struct) (*Facts, error) {
-	b, err := protojson.Marshal(s)
+func facts(m map[string]any) (*Facts, error) {
+	b, err := json.Marshal(m)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +98,7 @@ func facts(s *structpb.Struct) (*Facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !proto.Equal(s, again) {
+	if !reflect.DeepEqual(m, again) {
 		return nil, errors.New("the predicate has fields that are not those of this version")
 	}
 	return &f, nil
@@ -140,7 +138,7 @@ func read(s *intoto.Statement, subject []byte, skill abi.SkillName) (*Facts, *Re
 	if s.GetPredicateType() == PredicateCosign {
 		return nil, nil
 	}
-	f, err := facts(s.GetPredicate())
+	f, err := facts(s.GetPredicate().AsMap())
 	if err != nil {
 		return nil, refuse(ReasonMalformed, skill, "", err)
 	}

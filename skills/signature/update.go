@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -22,6 +23,9 @@ const Mirror = tuf.DefaultMirror
 //go:embed roots/tuf-root.json
 var tufRoot []byte
 
+// TUFRoot returns the root.json that Update begins from.
+func TUFRoot() []byte { return bytes.Clone(tufRoot) }
+
 // ErrUpdate is wrapped by every failure of Update.
 var ErrUpdate = errors.New("the trusted root was not updated")
 
@@ -41,7 +45,7 @@ func Update(ctx context.Context, s Source) (Root, error) {
 		return Root{}, fmt.Errorf("%w: a mirror needs its root.json, and the reverse", ErrUpdate)
 	}
 	if s.Mirror == "" {
-		s.Mirror, s.TUFRoot = Mirror, tufRoot
+		s.Mirror, s.TUFRoot = Mirror, TUFRoot()
 	}
 	if s.Cache == "" {
 		return Root{}, fmt.Errorf("%w: no cache folder", ErrUpdate)

@@ -58,7 +58,7 @@ func TestCosignVectors(t *testing.T) {
 }
 
 // TestKeylessVectors verifies what a real Fulcio, Rekor v2 and timestamp authority
-// certified months ago: the time is theirs, so nothing in it expires.
+// certified once: the time is theirs, so nothing in it expires.
 func TestKeylessVectors(t *testing.T) {
 	t.Parallel()
 	read := func(name string) []byte {
