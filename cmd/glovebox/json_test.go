@@ -19,6 +19,7 @@ func TestEveryVerbSpeaksJSON(t *testing.T) {
 	state := filepath.Join(dir, "state")
 	calc := filepath.Join("..", "..", "examples", "calc")
 	bundle := filepath.Join(dir, "calc.sigstore.json")
+	reg := filepath.Join(dir, "registry")
 	cases := []struct {
 		args  string
 		stdin string
@@ -43,6 +44,11 @@ func TestEveryVerbSpeaksJSON(t *testing.T) {
 		{"skill verify " + calc + " --bundle " + bundle, "", exitRefused}, {"skill sign " + calc + " --out " + bundle, "", exitDone}, {"skill verify " + calc + " --bundle " + bundle, "", exitDone},
 		{"skill sign " + calc + " --identity-token t", "", exitUsage}, {"skill verify " + calc + " --publisher-key k --issuer i", "", exitUsage},
 		{"trust show", "", exitDone}, {"trust update --mirror http://127.0.0.1:1 --tuf-root " + filepath.Join(calc, "skill.yaml"), "", exitFailed},
+		{"registry init " + reg, "", exitDone}, {"registry init " + reg, "", exitFailed}, {"registry delegate " + reg + " acme --new " + reg + ".acme.pem", "", exitDone}, {"registry delegate " + reg + " acme", "", exitUsage},
+		{"registry add-skill " + reg + " " + calc, "", exitRefused}, {"registry yank " + reg + " calc 1.0.0 --reason bad", "", exitFailed}, {"registry revoke " + reg + " --hint h --reason stolen", "", exitDone}, {"registry revoke " + reg + " --hint h", "", exitUsage},
+		{"registry put " + reg + " osv/npm.zip testdata/plugin.json", "", exitDone}, {"registry rotate " + reg + " timestamp --file timestamp-2.pem", "", exitDone}, {"registry sign " + reg, "", exitDone}, {"registry sign " + dir, "", exitFailed},
+		{"registry add corp " + reg + " --root " + reg + "/1.root.json", "", exitDone}, {"registry add corp " + reg, "", exitUsage}, {"registry add other " + dir + " --root " + reg + "/1.root.json", "", exitRefused},
+		{"registry list", "", exitDone}, {"registry refresh", "", exitDone}, {"registry search calc", "", exitDone}, {"registry show acme/calc", "", exitFailed}, {"registry rm corp", "", exitDone}, {"registry rm corp", "", exitFailed},
 		{"osv status", "", exitDone}, {"osv check " + calc, "", exitDone}, {"osv check --ecosystem npm a@1.0.0", "", exitRefused}, {"osv check --ecosystem npm a@1.0.0 --format x", "", exitUsage},
 		{"osv update --ecosystem npm --from ../../skills/advisory/testdata/osv --as-of " + time.Now().UTC().Format(time.DateOnly), "", exitDone}, {"osv check --ecosystem npm a@1.0.0", "", exitDone}, {"osv update", "", exitUsage},
 		{"skill run " + calc + " evaluate -", `{"expression":"1+1"}`, exitDone},

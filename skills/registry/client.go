@@ -157,7 +157,7 @@ func (c *Client) refresh(ctx context.Context, old, next *row) (Status, error) {
 	now := c.cfg.Now()
 	s, err := c.walkSources(ctx, next, held{next.root, seen}, now.Add(-next.maxAge))
 	if err != nil {
-		return Status{}, named(next.name, err)
+		return Status{}, atSource(next.name, err)
 	}
 	next.root, next.refreshed = s.root, now
 	next.generation++

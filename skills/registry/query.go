@@ -35,6 +35,17 @@ func named(name Name, err error) error {
 	return &out
 }
 
+// atSource is named for a refresh, which another refresh does not mend.
+func atSource(name Name, err error) error {
+	var why *Refusal
+	if errors.As(err, &why) && (why.Reason == NoData || why.Reason == Frozen) {
+		out := *why
+		out.Fix = "ask who runs the registry to publish it again (glovebox registry sign DIR), or use another source: glovebox registry list"
+		err = &out
+	}
+	return named(name, err)
+}
+
 func fix(reason Reason, name Name) string {
 	switch reason {
 	case Frozen, NoData, Restored:
