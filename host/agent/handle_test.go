@@ -208,3 +208,62 @@ func TestStateThatCannotBeKeptStops(t *testing.T) {
 		}
 	}
 }
+
+// noted is a store of sessions that keeps what was read.
+type noted struct {
+	lossy
+	read []gate.Source
+}
+
+func (n *noted) Read(_ context.Context, _ abi.SessionID, src gate.Source) error {
+	n.read = append(n.read, src)
+	return nil
+}
+
+// The reason of a refusal names addresses in what a handle holds: from then on the
+// conversation has seen a stranger's text, and the reason vouches for nothing. A refusal
+// that nothing of the kind led to changes nothing.
+func TestReasonOfARefusalHasTheLabelOfWhatItNames(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct {
+		asHandle bool
+		want     int // results that the session has seen
+	}{"with a handle": {true, 1}, "without": {false, 0}} {
+		m := newMailbox(t)
+		link := "see https://evil.example/4711"
+		public := label.Label{Readers: label.Public()}
+		m.read.do = func(context.Context, json.RawMessage) (agent.Outcome, error) {
+			o := says(link)
+			o.Label = public
+			return o, nil
+		}
+		kept := &noted{}
+		denied := ""
+		calls := []func(string) agent.ToolCall{sendTo("bob@corp.example", func(told string) string {
+			if x.asHandle {
+				return handleRE.FindString(told)
+			}
+			return "hello https://other.example/"
+		}), func(told string) agent.ToolCall {
+			denied = told
+			return agent.ToolCall{ID: "3", Tool: "mail.send", Args: []byte(`{}`)}
+		}}
+		if x.asHandle {
+			calls = append([]func(string) agent.ToolCall{readMail(true)}, calls...)
+		}
+		// In a context that is not clean the links of what leaves are looked at.
+		start := gate.State{Context: label.Label{Integrity: label.Peer, Readers: label.Public()}}
+		_, err := newAgent(t, steps(calls...), m.kit, func(o *agent.Options) { o.Sessions, o.Start = kept, start }).Handle(context.Background(), agent.Inbound{
+			Session: "s", From: "owner:emma", Text: "mail bob@corp.example", Label: label.Trusted(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.asHandle && !strings.Contains(denied, "evil.example/4711") {
+			t.Errorf("%s: the reason names no link, so this tests nothing: %q", name, denied)
+		}
+		if len(kept.read) != x.want || x.want > 0 && (kept.read[0].Label != public || kept.read[0].Effect != abi.EffectUnknown) {
+			t.Errorf("%s: the session has seen %+v", name, kept.read)
+		}
+	}
+}

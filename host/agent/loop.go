@@ -9,6 +9,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/policy/gate"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // Errors of Handle.
@@ -175,7 +176,9 @@ func (t *turn) call(ctx context.Context, call ToolCall) error {
 		t.hold(&r)
 	}
 	t.reply.Calls = append(t.reply.Calls, r)
-	if ran && !call.AsHandle { // it counts before the model sees it
+	// What the model is about to see counts before it does: a result that is not kept
+	// behind a handle, and the reason of a refusal, where strangers' bytes led to it.
+	if ran && !call.AsHandle || !ran && r.Label != label.Trusted() {
 		if err := t.saw(ctx, sourceOf(r)); err != nil {
 			t.s.items = append(t.s.items, Item{Role: RoleTool, Result: &Result{CallID: cut(call.ID, 128), Tool: r.Tool, Ran: true, IsError: true, Denied: ErrState.Error()}})
 			return err

@@ -15,7 +15,6 @@ import (
 	"github.com/glovebox-dev/glovebox/host/policy"
 	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/canon"
-	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // Outcomes of a call that was admitted; a refused one has OutcomeDenied.
@@ -231,7 +230,7 @@ func (p *passage) deny(ctx context.Context) {
 	defer cancel()
 	e := p.judged(p.entry(audit.EventDenied))
 	e.Detail["why"] = p.report.Why
-	p.report.Label = label.Trusted() // the host's own words
+	p.report.Label = p.carried // the reason is the host's own words, but for what it names of a handle's content
 	if rec, err := p.d.cfg.Recorder.Append(ctx, e); err == nil {
 		p.report.Seq = rec.Seq
 	}

@@ -111,6 +111,9 @@ func sourceOf(r CallReport) gate.Source {
 	if text == "" {
 		text = r.Why
 	}
+	if r.Outcome == OutcomeDenied {
+		r.Effect = abi.EffectUnknown // a reason vouches for nothing
+	}
 	return gate.Source{Tool: ref, Effect: r.Effect, Label: r.Label, Text: text, Minted: r.minted, Fetched: r.fetched}
 }
 

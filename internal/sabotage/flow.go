@@ -7,6 +7,7 @@ func flow() []Control {
 		http   = "host/wasm/http.go"
 	)
 	return []Control{
+		{"a reason that names what a handle holds counts", "host/agent/run.go", "p.report.Label = p.carried //", "p.report.Label = label.Trusted() //", "host/agent.TestReasonOfARefusalHasTheLabelOfWhatItNames"},
 		{"a request goes to readers of what was read", http, "if p := c.rights.Withheld(c.caller.Skill, to); p != nil {", "if p := c.rights.Withheld(c.caller.Skill, to); false && p != nil {", "host/wasm.TestWhatACallReadIsSentToItsReadersOnly"},
 		{"what is read in a call counts in it", labels, "\tc.rights.Read = append(c.rights.Read, p)\n", "", "host.TestAdmittedCallDoesNotCarryWhatItReads"},
 		{"a flow is granted from one source", "abi/flow.go", "(f.From == from || OriginPattern(f.From).Matches(Origin(from))) &&", "", "host/wasm.TestGrantedFlow"},

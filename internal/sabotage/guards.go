@@ -17,7 +17,7 @@ func guards() []Control {
 		{"work on one text is bounded", scan, "if w.left -= attemptCost; w.left < 0 {", "if false {", "internal/redact.TestBombsAreNotInflated"},
 		{"the canary that was put in is looked for", guard, "canary = s.matcher", "canary = nil", "internal/guard.TestInjectedIsScanned"},
 		{"pieces to one recipient are joined", guard, "return t.Add(m, text)", "return \"\"", "internal/guard.TestPiecesAreJoined"},
-		{"a hit marks the conversation", guard, "s.met = &h", "_ = &h", "internal/guard.TestMarkedUntilCleared"},
+		{"a hit marks the conversation", guard, "s.met, s.changed = &h, true", "_ = &h", "internal/guard.TestMarkedUntilCleared"},
 		{"a sink without a policy blocks", guard, "return cmp.Or(p.Secret, Block)", "return cmp.Or(p.Secret, Replace)", "internal/guard.TestDocumentsAndUnknownSinks"},
 		{"a flood does not wash the mark away", guard, "s.met == nil && victim.met != nil || (s.met == nil) == (victim.met == nil) && s.touched < victim.touched", "s.touched < victim.touched", "internal/guard.TestFloodOfConversationsKeepsTheMark"},
 		{"arguments are looked at", screen, "if err == nil {\n\t\treturn true\n\t}\n\tp.report.Args", "if true || err == nil {\n\t\treturn true\n\t}\n\tp.report.Args", "host/agent.TestCanaryOfThePromptIsFoundInEachSink"},
