@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"time"
@@ -40,7 +39,7 @@ func (a *app) registries(ctx context.Context) (*registry.Client, error) {
 	}
 	return registry.Open(ctx, registry.Config{
 		DB: state.Registries(), Dir: filepath.Join(state.Cache(), "registries"),
-		HTTP: func(source abi.Origin) (*http.Client, error) {
+		HTTP: func(source abi.Origin) (registry.Doer, error) {
 			return broker.OperatorClient(broker.OperatorConfig{Origins: []abi.Origin{source}})
 		},
 	})

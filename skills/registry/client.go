@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -19,12 +18,12 @@ import (
 
 // Config says where a Client keeps what it verified and how it reaches the world.
 type Config struct {
-	DB   string                                        // the daemon's database of registries; made if missing
-	Dir  string                                        // cache of targets; may be wiped at any time
-	HTTP func(source abi.Origin) (*http.Client, error) // the broker's client for one source; nil: no network
-	OCI  func(ref string) (Source, error)              // nil: no OCI sources
-	Now  func() time.Time                              // nil: time.Now
-	Log  *slog.Logger                                  // nil: discarded; each use of metadata that has expired is logged
+	DB   string                                // the daemon's database of registries; made if missing
+	Dir  string                                // cache of targets; may be wiped at any time
+	HTTP func(source abi.Origin) (Doer, error) // the broker's client for one source; nil: no network
+	OCI  func(ref string) (Source, error)      // nil: no OCI sources
+	Now  func() time.Time                      // nil: time.Now
+	Log  *slog.Logger                          // nil: discarded; each use of metadata that has expired is logged
 }
 
 // maxAge bounds the setting that accepts expired metadata.

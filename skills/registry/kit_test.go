@@ -75,7 +75,7 @@ func newRig(t *testing.T) *rig {
 func (r *rig) open() {
 	r.t.Helper()
 	c, err := Open(context.Background(), Config{DB: filepath.Join(r.state, "registry.db"), Dir: filepath.Join(r.state, "cache"),
-		HTTP: func(origin abi.Origin) (*http.Client, error) {
+		HTTP: func(origin abi.Origin) (Doer, error) {
 			return broker.OperatorClient(broker.OperatorConfig{Origins: []abi.Origin{origin}})
 		},
 		Now: r.clock.now})

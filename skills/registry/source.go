@@ -24,6 +24,11 @@ type Source interface {
 	Get(ctx context.Context, name string, most int64) ([]byte, error)
 }
 
+// Doer sends a request; an *http.Client does.
+type Doer interface {
+	Do(*http.Request) (*http.Response, error)
+}
+
 // The slowest transfer that is waited for.
 const (
 	fetchTime = 30 * time.Second
@@ -65,7 +70,7 @@ func (c *Client) source(text string) (Source, error) {
 
 // web is a static web server.
 type web struct {
-	client *http.Client
+	client Doer
 	base   string // ends in a slash
 }
 
