@@ -49,15 +49,15 @@ func ParseKey(text []byte) (*Key, error) {
 		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
 	public, ok := any.(*ecdsa.PublicKey)
-	if !ok || public.Curve != elliptic.P256() {
-		return nil, fmt.Errorf("%w: want ECDSA on P-256, got %s", ErrKey, describe(any))
+	if !ok {
+		return nil, fmt.Errorf("%w: want ECDSA on P-256, got %T", ErrKey, any)
 	}
 	return newKey(public)
 }
 
 func newKey(public *ecdsa.PublicKey) (*Key, error) {
 	if public == nil || public.Curve != elliptic.P256() {
-		return nil, fmt.Errorf("%w: want ECDSA on P-256", ErrKey)
+		return nil, fmt.Errorf("%w: want ECDSA on P-256, got another curve", ErrKey)
 	}
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
@@ -65,13 +65,6 @@ func newKey(public *ecdsa.PublicKey) (*Key, error) {
 	}
 	sum := sha256.Sum256(der)
 	return &Key{Hint: base64.StdEncoding.EncodeToString(sum[:]), public: public}, nil
-}
-
-func describe(key any) string {
-	if k, ok := key.(*ecdsa.PublicKey); ok {
-		return "ECDSA on " + k.Params().Name
-	}
-	return fmt.Sprintf("%T", key)
 }
 
 // PEM returns the public key as ParseKey reads it.

@@ -22,8 +22,8 @@ const maxAnswer = 4 << 20
 // ErrService is wrapped by every refusal to talk to a service or to read its answer.
 var ErrService = errors.New("service refused")
 
-// service is a transport that reaches one origin: by https, or on this machine; no
-// redirect leads elsewhere, so a token goes to nobody else.
+// service is a transport for one service: by https, or on this machine; no redirect
+// leads elsewhere, so a token goes to nobody else.
 type service struct {
 	url  *url.URL
 	send func(*http.Request) (*http.Response, error) // within the context of the operation, which the libraries lose
@@ -49,9 +49,6 @@ func (s *service) base() string { return strings.TrimSuffix(s.url.String(), "/")
 
 // RoundTrip implements http.RoundTripper.
 func (s *service) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Scheme != s.url.Scheme || r.URL.Host != s.url.Host {
-		return nil, fmt.Errorf("%w: %s is not %s", ErrService, r.URL.Host, s.url.Host)
-	}
 	resp, err := s.send(r)
 	if err != nil {
 		return nil, err

@@ -79,3 +79,21 @@ func TestKeylessBundleVerifies(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestKindIsKnownBeforeTheSignature: both kinds are trusted, and the one is never
+// tried as the other.
+func TestKindIsKnownBeforeTheSignature(t *testing.T) {
+	t.Parallel()
+	a, k := signtest.New(t), signtest.Key(t)
+	keys := verifier(t, signature.Config{Publishers: []signature.Publisher{k.Publisher("local", "*")}})
+	if _, err := keys.Verify(a.Sign(t, subject(), weather()), subject(), "weather"); reasonOf(t, err) != signature.ReasonKind {
+		t.Errorf("an identity for keys: %v", err)
+	}
+	npm, err := signature.NewProvenanceVerifier(signature.PublicGoodRoot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := npm.Verify(k.Sign(t, subject(), weather()), npmPackage(t, "2.0.0")); reasonOf(t, err) != signature.ReasonKind {
+		t.Errorf("a key for a provenance: %v", err)
+	}
+}
