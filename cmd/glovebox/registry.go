@@ -68,8 +68,9 @@ func (a *app) registryAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "add NAME SOURCE [MIRROR]...", Short: "Pin the root of a registry and fetch its index", Args: between(2, 9),
 		Long: `Pin the root of a registry and fetch its index. A source is https://HOST/PATH, http://
-on a loopback address, or a folder with a copy of its files. Further sources are mirrors,
-tried in order. Compare the SHA-256 of the root with the one that its owners publish.`,
+on a loopback address, oci://HOST/REPOSITORY:TAG (its files as layers, as "oras push"
+makes them), or a folder with a copy of its files. Further sources are mirrors, tried in
+order. Compare the SHA-256 of the root with the one that its owners publish.`,
 		Example: `  glovebox registry add acme https://skills.example/ --root acme-root.json
   glovebox registry add acme /media/usb/acme --root acme-root.json --max-age 168h`,
 		RunE: func(cmd *cobra.Command, args []string) error {

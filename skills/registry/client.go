@@ -21,7 +21,6 @@ type Config struct {
 	DB   string                                // the daemon's database of registries; made if missing
 	Dir  string                                // cache of targets; may be wiped at any time
 	HTTP func(source abi.Origin) (Doer, error) // the broker's client for one source; nil: no network
-	OCI  func(ref string) (Source, error)      // nil: no OCI sources
 	Now  func() time.Time                      // nil: time.Now
 	Log  *slog.Logger                          // nil: discarded; each use of metadata that has expired is logged
 }

@@ -121,7 +121,9 @@ func TestSources(t *testing.T) {
 		"./registry":               "want https",
 		"https://u:p@reg.example/": "user information",
 		"https://reg.example/?a=b": "query",
-		"oci://reg.example/index":  "no OCI source",
+		"oci://reg.example":        "want oci://",
+		"oci://reg.example/Index":  "want oci://",
+		"oci://reg.example/a:b/c":  "want oci://",
 	} {
 		_, err := r.add(source)
 		if err == nil || !strings.Contains(err.Error(), want) {

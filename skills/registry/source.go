@@ -29,43 +29,51 @@ type Doer interface {
 	Do(*http.Request) (*http.Response, error)
 }
 
-// The slowest transfer that is waited for.
-const (
-	fetchTime = 30 * time.Second
-	fetchRate = 64 << 10 // bytes per second, on top
-)
-
 // source makes a Source of what the operator wrote: https://…, http:// on a loopback
 // address, oci://HOST/REPOSITORY:TAG, or the absolute path of a folder.
 func (c *Client) source(text string) (Source, error) {
-	switch {
-	case strings.HasPrefix(text, "oci://"):
-		if c.cfg.OCI == nil {
-			return nil, errors.New("no OCI source in this build: copy the registry's files to a folder or a web server and add that")
-		}
-		return c.cfg.OCI(strings.TrimPrefix(text, "oci://"))
-	case filepath.IsAbs(text):
+	if filepath.IsAbs(text) {
 		return folder(text), nil
 	}
-	base, err := abi.ParseURL(strings.TrimSuffix(text, "/"))
+	if ref, ok := strings.CutPrefix(text, "oci://"); ok {
+		host, repository, tag, err := splitOCI(ref)
+		if err != nil {
+			return nil, err
+		}
+		client, base, err := c.reach("https://" + host)
+		if addr, parseErr := netip.ParseAddrPort(host); parseErr == nil && addr.Addr().IsLoopback() {
+			client, base, err = c.reach("http://" + host)
+		}
+		return &oci{client: client, base: base + "v2/" + repository + "/", tag: tag}, err
+	}
+	client, base, err := c.reach(strings.TrimSuffix(text, "/"))
 	if err != nil {
-		return nil, fmt.Errorf("source %q: want https://HOST/PATH, http:// on a loopback address, or the absolute path of a folder: %w", clip(text), err)
+		return nil, err
+	}
+	return web{client, base}, nil
+}
+
+// reach returns the client for a URL, and the URL with a slash behind it.
+func (c *Client) reach(text string) (Doer, string, error) {
+	base, err := abi.ParseURL(text)
+	if err != nil {
+		return nil, "", fmt.Errorf("source %q: want https://HOST/PATH, http:// on a loopback address, oci://HOST/REPOSITORY:TAG, or the absolute path of a folder: %w", clip(text), err)
 	}
 	addr, notAddr := netip.ParseAddr(base.Host)
 	if base.Scheme == "http" && (notAddr != nil || !addr.IsLoopback()) {
-		return nil, fmt.Errorf("source %q: plain http is for loopback addresses; use https", clip(text))
+		return nil, "", fmt.Errorf("source %q: plain http is for loopback addresses; use https", clip(text))
 	}
 	if base.Query != "" {
-		return nil, fmt.Errorf("source %q: a query has no place in it", clip(text))
+		return nil, "", fmt.Errorf("source %q: a query has no place in it", clip(text))
 	}
 	if c.cfg.HTTP == nil {
-		return nil, fmt.Errorf("source %q: no network here", clip(text))
+		return nil, "", fmt.Errorf("source %q: no network here", clip(text))
 	}
 	client, err := c.cfg.HTTP(base.Origin)
 	if err != nil {
-		return nil, fmt.Errorf("source %q: %w", clip(text), err)
+		return nil, "", fmt.Errorf("source %q: %w", clip(text), err)
 	}
-	return web{client, strings.TrimSuffix(base.String(), "/") + "/"}, nil
+	return client, strings.TrimSuffix(base.String(), "/") + "/", nil
 }
 
 // web is a static web server.
@@ -74,15 +82,30 @@ type web struct {
 	base   string // ends in a slash
 }
 
-// Get implements Source. 403 is what some object stores answer for what is missing.
-func (w web) Get(ctx context.Context, name string, most int64) (_ []byte, err error) {
+// Get implements Source.
+func (w web) Get(ctx context.Context, name string, most int64) ([]byte, error) {
+	return get(ctx, w.client, w.base+name, name, most, "")
+}
+
+// The slowest transfer that is waited for.
+const (
+	fetchTime = 30 * time.Second
+	fetchRate = 64 << 10 // bytes per second, on top
+)
+
+// get reads one answer of a web server. 403 is what some object stores answer for what
+// is missing.
+func get(ctx context.Context, client Doer, url, name string, most int64, accept string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime+time.Duration(most/fetchRate)*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.base+name, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
-	res, err := w.client.Do(req)
+	if accept != "" {
+		req.Header.Set("Accept", accept)
+	}
+	res, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -91,9 +114,11 @@ func (w web) Get(ctx context.Context, name string, most int64) (_ []byte, err er
 	case http.StatusOK:
 		return readAll(name, res.Body, most)
 	case http.StatusNotFound, http.StatusForbidden, http.StatusGone:
-		return nil, fmt.Errorf("%s%s: %s: %w", w.base, name, res.Status, fs.ErrNotExist)
+		return nil, fmt.Errorf("%s: %s: %w", url, res.Status, fs.ErrNotExist)
+	case http.StatusUnauthorized:
+		return nil, fmt.Errorf("%s: %s: no credentials are sent from here; copy the registry's files to a folder and use that", url, res.Status)
 	}
-	return nil, fmt.Errorf("%s%s: %s", w.base, name, res.Status)
+	return nil, fmt.Errorf("%s: %s", url, res.Status)
 }
 
 // folder is a copy on disk.
