@@ -22,6 +22,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
 	"github.com/glovebox-dev/glovebox/skills"
 	"github.com/glovebox-dev/glovebox/skills/advisory"
+	"github.com/glovebox-dev/glovebox/skills/artifact"
 	"github.com/glovebox-dev/glovebox/skills/registry"
 	"github.com/glovebox-dev/glovebox/skills/sbom"
 	"github.com/glovebox-dev/glovebox/skills/signature"
@@ -71,6 +72,7 @@ func explain(err error) *failure {
 	var refusal *module.Refusal
 	var skill *skills.Error
 	var signer *signature.Refusal
+	var moved *artifact.Refusal
 	var listed *registry.Refusal
 	var parts *sbom.Error
 	var known *advisory.Refusal
@@ -100,6 +102,8 @@ func explain(err error) *failure {
 		return &failure{code: exitRefused, what: err.Error(), rule: string(parts.Reason), hint: parts.Fix}
 	case errors.As(err, &listed):
 		return &failure{code: exitRefused, what: err.Error(), rule: string(listed.Reason), hint: listed.Fix}
+	case errors.As(err, &moved):
+		return &failure{code: movedCode(moved.Reason), what: err.Error(), rule: string(moved.Reason), hint: moved.Fix}
 	case errors.As(err, &signer):
 		return &failure{code: exitRefused, what: err.Error(), rule: string(signer.Reason), hint: signer.Fix}
 	case errors.As(err, &skill):
@@ -124,6 +128,17 @@ func explain(err error) *failure {
 		return &failure{code: exitFailed, what: err.Error(), hint: "choose a folder that you may write with --state DIR"}
 	}
 	return &failure{code: exitFailed, what: err.Error()}
+}
+
+// movedCode tells what an artifact is refused for from what is not there or in the way.
+func movedCode(r artifact.Reason) int {
+	switch r {
+	case artifact.ReasonReference:
+		return exitUsage
+	case artifact.ReasonMissing, artifact.ReasonTaken:
+		return exitFailed
+	}
+	return exitRefused
 }
 
 // report writes err to stderr and returns its exit code.

@@ -63,7 +63,7 @@ since arguments are seen by every process.`,
 			if err := name.Check(); err != nil {
 				return usage(err.Error(), "")
 			}
-			value, err := a.readSecret(args[0])
+			value, err := a.readSecret(args[0], "glovebox secret set "+args[0])
 			if err != nil {
 				return err
 			}
@@ -78,7 +78,9 @@ since arguments are seen by every process.`,
 	}
 }
 
-func (a *app) readSecret(name string) ([]byte, error) {
+// readSecret reads a value from a prompt without echo, or from stdin. verb is the
+// command that it is for.
+func (a *app) readSecret(name, verb string) ([]byte, error) {
 	if f, ok := a.in.(*os.File); ok && terminal(f) {
 		fmt.Fprintf(a.err, "value of %s (not shown): ", name)
 		value, err := term.ReadPassword(int(f.Fd()))
@@ -95,7 +97,7 @@ func (a *app) readSecret(name string) ([]byte, error) {
 	value = bytes.TrimSuffix(value, []byte("\n"))
 	value = bytes.TrimSuffix(value, []byte("\r"))
 	if len(value) == 0 {
-		return nil, usage("the value on stdin is empty", "printf %s \"$VALUE\" | glovebox secret set "+name)
+		return nil, usage("the value on stdin is empty", "printf %s \"$VALUE\" | "+verb)
 	}
 	return value, nil
 }

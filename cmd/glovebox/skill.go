@@ -26,7 +26,7 @@ func (a *app) skillCommand() *cobra.Command {
   glovebox skill build hello
   glovebox skill run hello greet '{"name":"Ada"}'`,
 	}
-	cmd.AddCommand(a.skillNew(), a.skillBuild(), a.skillTest(), a.skillInspect(), a.skillSBOM(), a.skillImport(), a.skillSign(), a.skillVerify(), a.skillRun(),
+	cmd.AddCommand(a.skillNew(), a.skillBuild(), a.skillTest(), a.skillInspect(), a.skillSBOM(), a.skillImport(), a.skillSign(), a.skillVerify(), a.skillPack(), a.skillPublish(), a.skillRun(),
 		a.skillList(), a.skillGrant(), a.skillRevoke())
 	return group(cmd)
 }

@@ -13,7 +13,7 @@ func artifacts() []Control {
 	return []Control{
 		{"an artifact is what its pin says", pull, "if r.Digest != \"\" && abi.Digest(d.Digest) != r.Digest {", "if false {", "skills/artifact.TestTagIsResolvedOnce"},
 		{"fetched bytes are hashed", pull, "if got := digest.FromBytes(data); got != d.Digest {", "if got := digest.FromBytes(data); false && got != d.Digest {", "skills/artifact.TestHostileRegistries"},
-		{"a descriptor's size is bounded before it is fetched", pull, "if d.Size < 0 || d.Size > limit {", "if d.Size < 0 {", "skills/artifact.TestHostileManifests"},
+		{"a descriptor's size is bounded before it is fetched", pull, "if d.Size < 0 || d.Size > limit {", "if d.Size < 0 {", "skills/artifact.TestJunkReferrers"},
 		{"a body ends where it was to end", pull, "io.LimitReader(rc, limit+1)", "io.LimitReader(rc, limit)", "skills/artifact.TestHostileRegistries"},
 		{"an image manifest is made again and compared", pull, "if !bytes.Equal(a.Manifest, raw) {", "if false {", "skills/artifact.TestHostileManifests"},
 		{"only an image manifest is read", pull, "if d.MediaType != MediaManifest {", "if false {", "skills/artifact.TestHostileRegistries"},

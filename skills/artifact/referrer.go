@@ -83,11 +83,12 @@ func (a *Artifact) referrer(bundle []byte) (referrer, error) {
 		return referrer{}, refuse(ReasonSize, "the signature has %d bytes: want 1 to %d", len(bundle), MaxSignature)
 	}
 	subject := a.descriptor()
+	_, predicate := Claims(bundle)
 	empty, layer := blobOf(ocispec.MediaTypeEmptyJSON, []byte("{}")), blobOf(MediaSignature, bundle)
 	m := ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: MediaManifest, ArtifactType: MediaSignature,
 		Config: empty.descriptor(), Layers: []ocispec.Descriptor{layer.descriptor()}, Subject: &subject,
-		Annotations: map[string]string{annotationContent: "dsse-envelope", annotationPredicate: predicateOf(bundle)},
+		Annotations: map[string]string{annotationContent: "dsse-envelope", annotationPredicate: predicate},
 	}
 	raw, err := json.Marshal(m)
 	if err != nil {
@@ -96,9 +97,10 @@ func (a *Artifact) referrer(bundle []byte) (referrer, error) {
 	return referrer{manifest: blobOf(MediaManifest, raw), blobs: []Blob{empty, layer}}, nil
 }
 
-// predicateOf returns the predicate type that a bundle claims, "" if it has none. It is
-// a label for other tools: what counts is the statement that was verified.
-func predicateOf(bundle []byte) string {
+// Claims returns what a bundle says that it is about, and its predicate type; both are
+// "" where it says nothing. Nobody has verified that: it tells an author that a signature
+// is an old one, and other tools what they may look for.
+func Claims(bundle []byte) (about abi.Digest, predicate string) {
 	var b struct {
 		Envelope struct {
 			Payload []byte `json:"payload"`
@@ -106,11 +108,19 @@ func predicateOf(bundle []byte) string {
 	}
 	var statement struct {
 		PredicateType string `json:"predicateType"`
+		Subject       []struct {
+			Digest struct {
+				SHA256 string `json:"sha256"`
+			} `json:"digest"`
+		} `json:"subject"`
 	}
 	if decode(bundle, &b) != nil || decode(b.Envelope.Payload, &statement) != nil {
-		return ""
+		return "", ""
 	}
-	return statement.PredicateType
+	if len(statement.Subject) == 1 {
+		about = abi.Digest("sha256:" + statement.Subject[0].Digest.SHA256)
+	}
+	return about, statement.PredicateType
 }
 
 func (r referrer) descriptor(subject abi.Digest) ocispec.Descriptor {

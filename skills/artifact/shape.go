@@ -29,7 +29,7 @@ func shapeOf(m *ocispec.Manifest) (shape, error) {
 		}
 		packed = packed || strings.Contains(l.MediaType, ".tar") || strings.Contains(l.MediaType, "+gzip")
 	}
-	bare := m.SchemaVersion == 2 && (m.MediaType == "" || m.MediaType == MediaManifest) && m.Subject == nil && modules == 1 && !packed
+	bare := m.SchemaVersion == 2 && (m.MediaType == "" || m.MediaType == MediaManifest) && m.Subject == nil && modules == 1
 	switch {
 	case len(m.Layers) > maxLayers:
 		return 0, refuse(ReasonSize, "the manifest has %d layers: at most %d are read", len(m.Layers), maxLayers)
