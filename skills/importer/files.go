@@ -22,8 +22,11 @@ import (
 // bundle.
 const GrantFile = "grant.draft.yaml"
 
-// maxFiles bounds the references and assets of a folder.
-const maxFiles = 1000
+// Bounds of the references and assets of a folder.
+const (
+	maxFiles = 1000
+	maxBytes = 32 * abi.MiB // together
+)
 
 // Open reads the configuration at name, a folder for SkillMD, and the modules that lie beside
 // it. Nothing is written and nothing is fetched; links out of the folder are not followed.
@@ -79,6 +82,7 @@ func open(f Format, name string) (list []*Skill, err error) {
 
 // folder takes references and assets, and the module if there is one. Scripts are left.
 func (s *Skill) folder(root *os.Root) error {
+	var total int64
 	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -106,6 +110,9 @@ func (s *Skill) folder(root *os.Root) error {
 		data, err := read(root, name, skills.MaxFile)
 		if err != nil {
 			return err
+		}
+		if total += int64(len(data)); total > maxBytes {
+			return fmt.Errorf("references and assets have more than %d bytes", maxBytes)
 		}
 		s.files[name] = data
 		return nil

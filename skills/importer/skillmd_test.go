@@ -113,3 +113,23 @@ func TestFoldersCarryTextsAndNoScripts(t *testing.T) {
 		}
 	}
 }
+
+func TestFoldersAreBounded(t *testing.T) {
+	t.Parallel()
+	many := map[string]string{"SKILL.md": weatherMD}
+	for i := range maxFiles + 1 {
+		many[fmt.Sprintf("assets/%d", i)] = ""
+	}
+	if _, err := Open(SkillMD, folder(t, "weather", many)); err == nil || !strings.Contains(err.Error(), "more than 1000 files") {
+		t.Errorf("%d files: %v", maxFiles+1, err)
+	}
+	big := folder(t, "weather", map[string]string{"SKILL.md": weatherMD, "assets/a": "", "assets/b": "", "assets/c": "", "assets/d": ""})
+	for _, name := range []string{"a", "b", "c", "d"} {
+		if err := os.Truncate(filepath.Join(big, "assets", name), 9<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Open(SkillMD, big); err == nil || !strings.Contains(err.Error(), "more than 33554432 bytes") {
+		t.Errorf("36 MiB: %v", err)
+	}
+}
