@@ -12,7 +12,9 @@ import (
 	"github.com/glovebox-dev/glovebox/abi/abitest"
 	"github.com/glovebox-dev/glovebox/host/admin"
 	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/guard"
+	"github.com/glovebox-dev/glovebox/internal/label"
 	"github.com/glovebox-dev/glovebox/skills"
 )
 
@@ -132,4 +134,35 @@ func TestMarkSurvivesARestart(t *testing.T) {
 	}
 	f.runs("s", "what is 1+1?", "calc.evaluate", `{"expression":"1+1"}`, "gate/local")
 	f.verify()
+}
+
+// The owner's own addresses and the operator's directory change what the gate says of a
+// message in a conversation that holds a stranger's text.
+func TestIdentitiesAndDirectoryOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	send := abi.Descriptor{Name: "send", Effect: abi.EffectEgress, Args: map[string]abi.Role{"to": abi.RoleControl}, Recipients: []string{"/to"}}
+	ref := abi.ToolRef{Skill: "mail", Tool: "send"}
+	judge := func(keys, to string) gate.Rule {
+		cfg, err := config.Parse("/x/glovebox.yaml", []byte("schema: glovebox/config/v1\nagents: [{name: main, model: offline"+keys+"}]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := startOf(cfg.Agents[0]).Read(gate.Source{Tool: ref, Label: label.Label{Readers: label.Public()}, Text: "a page"})
+		return gate.Judge(ref, "", send, map[string]any{"to": to}, s).Rule
+	}
+	for _, x := range []struct {
+		keys, to string
+		want     gate.Rule
+	}{
+		{"", "me@home.example", gate.RuleProvenance},
+		{", owner: {identities: [Me@Home.example, \"+49 151 2345678\"]}", "me@home.example", gate.RuleLocal},
+		{", owner: {identities: [me@home.example]}", "mallory@evil.example", gate.RuleProvenance},
+		{"", "ana@corp.example", gate.RuleProvenance},
+		{", directory: [ana@corp.example]", "ana@corp.example", gate.RuleEndorsed},
+		{", directory: [ana@corp.example]", "bob@corp.example", gate.RuleProvenance},
+	} {
+		if got := judge(x.keys, x.to); got != x.want {
+			t.Errorf("%q, to %s: %s, want %s", x.keys, x.to, got, x.want)
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/host/policy/gate"
+	"github.com/glovebox-dev/glovebox/internal/atom"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -24,6 +25,12 @@ func startOf(a config.Agent) gate.State {
 	}
 	if a.Readers == config.ReadersNamed {
 		s.Readers = gate.ReadersNamed
+	}
+	for _, id := range a.Owner.Identities {
+		s.Self, s.Owner = append(s.Self, gate.PrincipalOf(id.Value())), append(s.Owner, atom.Read(string(id)))
+	}
+	for _, known := range a.Directory {
+		s.Directory = append(s.Directory, atom.Read(string(known)))
 	}
 	if a.Mandate != nil {
 		s.Mandate = &gate.Mandate{}

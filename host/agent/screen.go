@@ -81,7 +81,13 @@ func (t *turn) place(sink guard.Sink, recipient string) guard.Place {
 }
 
 // withheld stands for a text that may not be shown.
-func withheld(err error) string { return "Withheld: " + err.Error() + "." }
+func withheld(err error) string {
+	rule := ""
+	if hit := (guard.Hit{}); errors.As(err, &hit) {
+		rule = " (rule " + hit.Rule() + ")"
+	}
+	return "Withheld: " + err.Error() + rule + "."
+}
 
 func (p *passage) place(sink guard.Sink) guard.Place {
 	return guard.Place{Sink: sink, Agent: p.req.Agent, Session: p.req.Session, Call: p.report.ID, Recipient: p.report.Tool}

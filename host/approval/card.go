@@ -16,6 +16,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/policy"
 	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/canon"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // Card is what a person sees of an ask: complete, and made by the host from what
@@ -201,7 +202,7 @@ func (s *Store) card(r row) (Card, error) {
 	q := r.Request
 	c := Card{
 		ID: r.ID, State: r.State, Agent: q.Agent, Session: q.Session, Requester: q.Requester, Tool: q.Tool.String(), Version: q.Pin,
-		Effect: effectWords(q.Effect), Class: q.Effect.Class().String(), Rule: q.Rule, Why: q.Why, Context: escape(clean(q.Context.String())),
+		Effect: effectWords(q.Effect), Class: q.Effect.Class().String(), Rule: q.Rule, Why: q.Why, Context: escape(clean(heard(q.Context))),
 		Fields: []Field{}, Asked: r.Asked, Expires: q.Expires, By: r.By, Repeats: r.Repeats, Outcome: r.Outcome,
 	}
 	if !r.Decided.IsZero() {
@@ -265,6 +266,26 @@ func (c *Card) fill(q Request, clean func(string) string) error {
 	return nil
 }
 
+// heard says in words what a conversation with the label l has read.
+func heard(l label.Label) string {
+	who := map[label.Integrity]string{label.Owner: "your own words and what you trust", label.Peer: "text of people whom you know"}[l.Integrity]
+	if who == "" {
+		who = "text of strangers"
+	}
+	if l.Readers.IsPublic() {
+		return who + ", nothing private"
+	}
+	text := who + ", private content of yours"
+	var others []string
+	for _, p := range l.Readers.List() {
+		others = append(others, string(p))
+	}
+	if len(others) > 0 {
+		text += " that " + strings.Join(others, ", ") + " may see"
+	}
+	return text
+}
+
 func effectWords(e abi.Effect) string {
 	switch e {
 	case abi.EffectRead:
@@ -325,7 +346,7 @@ func (c *Card) text() string {
 	line("why", "%s", escape(c.Why))
 	line("rule", "%s", c.Rule)
 	line("asked by", "%s in session %s, %s", escape(string(c.Requester)), Visible(string(c.Session)), c.Asked.UTC().Format(time.RFC3339))
-	line("has seen", "%s", c.Context)
+	line("has read", "%s", c.Context)
 	if c.Version != "" {
 		line("version", "%s", c.Version)
 	}

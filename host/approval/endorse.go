@@ -232,10 +232,11 @@ func (s *Store) Use(ctx context.Context, ids []ID) error {
 	defer leave()
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		for _, id := range ids {
-			if err := s.spend(ctx, tx, id, endorsementUsed, " AND scope = 'once'"); err != nil {
+			of, err := s.spend(ctx, tx, id, endorsementUsed, " AND scope = 'once'")
+			if err != nil {
 				return err
 			}
-			if err := s.cfg.Record.Record(ctx, Event{Name: "approval.endorsement-used", Actor: "host", ID: id}); err != nil {
+			if err := s.cfg.Record.Record(ctx, Event{Name: "approval.endorsement-used", Actor: "host", ID: id, Request: of}); err != nil {
 				return fmt.Errorf("record the use of an endorsement: %w", err)
 			}
 		}
@@ -254,21 +255,27 @@ func (s *Store) Revoke(ctx context.Context, by Approver, id ID) error {
 		return s.refuse(ctx, by, row{ID: id}, "no operator who may answer")
 	}
 	return s.tx(ctx, func(tx *sql.Tx) error {
-		if err := s.spend(ctx, tx, id, endorsementEnded, ""); err != nil {
+		of, err := s.spend(ctx, tx, id, endorsementEnded, "")
+		if err != nil {
 			return err
 		}
-		return s.cfg.Record.Record(ctx, Event{Name: "approval.endorsement-revoked", Actor: by.Principal, ID: id, Detail: by.detail()})
+		return s.cfg.Record.Record(ctx, Event{Name: "approval.endorsement-revoked", Actor: by.Principal, ID: id, Request: of, Detail: by.detail()})
 	})
 }
 
-// spend takes one live endorsement out of use.
-func (s *Store) spend(ctx context.Context, tx *sql.Tx, id ID, to, also string) error {
-	res, err := tx.ExecContext(ctx, `UPDATE endorsement SET state = ? WHERE id = ? AND state = ? AND expires > ?`+also, to, id, endorsementLive, s.cfg.Now().UnixNano())
-	if err != nil {
-		return fmt.Errorf("endorsement: %w", err)
+// spend takes one live endorsement out of use and tells for whose calls it was.
+func (s *Store) spend(ctx context.Context, tx *sql.Tx, id ID, to, also string) (of Request, err error) {
+	row := tx.QueryRowContext(ctx, `UPDATE endorsement SET state = ? WHERE id = ? AND state = ? AND expires > ?`+also+` RETURNING agent, session, tool, digest`,
+		to, id, endorsementLive, s.cfg.Now().UnixNano())
+	var tool string
+	switch err := row.Scan(&of.Agent, &of.Session, &tool, &of.Pin); {
+	case errors.Is(err, sql.ErrNoRows):
+		return of, fmt.Errorf("%w: %q", ErrNotHeld, id)
+	case err != nil:
+		return of, fmt.Errorf("endorsement: %w", err)
 	}
-	if n, err := res.RowsAffected(); err != nil || n != 1 {
-		return errors.Join(fmt.Errorf("%w: %q", ErrNotHeld, id), err)
+	if of.Tool, err = abi.ParseToolRef(tool); err != nil {
+		return of, fmt.Errorf("endorsement %q is damaged: %w", id, err)
 	}
-	return nil
+	return of, nil
 }

@@ -208,6 +208,23 @@ func TestEndorsementIsOnRecord(t *testing.T) {
 	if err := b.endorse(r, Value{Argument: "recipient", Scope: ScopeSession}); err != nil || b.log.count("approval.endorsed") != 1 {
 		t.Error("an endorsement is not on record", err)
 	}
+	for name, end := range map[string]func(ID) error{
+		"approval.endorsement-used":    func(id ID) error { return b.Use(t.Context(), []ID{id}) },
+		"approval.endorsement-revoked": func(id ID) error { return b.Revoke(t.Context(), byAPI, id) },
+	} {
+		r, _ := doubted(t, `{"to":"bob@corp.example"}`, nil)
+		if err := b.endorse(r, Value{Argument: "to", Scope: ScopeOnce}); err != nil {
+			t.Fatal(err)
+		}
+		list, _ := b.Endorsements(t.Context())
+		if err := end(list[len(list)-1].ID); err != nil {
+			t.Fatal(err)
+		}
+		last := b.log.last(name)
+		if q := last.Request; q.Agent != r.Agent || q.Session != r.Session || q.Tool != r.Tool || q.Pin != r.Pin {
+			t.Errorf("%s is on record without whose it was: %+v", name, last)
+		}
+	}
 	var seq atom.Seq
 	if seq = mustOne(t, b).Value; len(seq) != 1 || seq[0].Kind != atom.Account {
 		t.Errorf("stored as %v", seq)

@@ -45,6 +45,17 @@ func (l *log) Record(_ context.Context, e Event) error {
 	return nil
 }
 
+func (l *log) last(name string) (found Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.events {
+		if e.Name == name {
+			found = e
+		}
+	}
+	return found
+}
+
 func (l *log) count(name string) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

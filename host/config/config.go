@@ -75,11 +75,13 @@ type Agent struct {
 	Persona string     `yaml:"persona"` // the operator's text in the system role
 	Skills  []SkillRef `yaml:"skills"`  // names, or "*"; absent = none
 
-	Confirm Confirm   `yaml:"confirm"` // destructive (default): each irreversible call asks; rules: only where the gate says so
-	Readers Readers   `yaml:"readers"` // mandated (default): private content flows within the mandate; named: to whoever the owner named
-	Mandate []ToolRef `yaml:"mandate"` // tools of a session that has seen strangers' text; absent = no mandate
-	Parent  AgentName `yaml:"parent"`  // for whom it works: what it spends counts for that agent too
-	Budgets Budgets   `yaml:"budgets"` // what it may spend
+	Confirm   Confirm   `yaml:"confirm"`   // destructive (default): each irreversible call asks; rules: only where the gate says so
+	Readers   Readers   `yaml:"readers"`   // mandated (default): private content flows within the mandate; named: to whoever the owner named
+	Mandate   []ToolRef `yaml:"mandate"`   // tools of a session that has seen strangers' text; absent = no mandate
+	Owner     Owner     `yaml:"owner"`     // who the agent's owner is to others
+	Directory []Address `yaml:"directory"` // of people whom the operator knows: the agent may address them unasked
+	Parent    AgentName `yaml:"parent"`    // for whom it works: what it spends counts for that agent too
+	Budgets   Budgets   `yaml:"budgets"`   // what it may spend
 }
 
 // May reports whether the agent's allowlist names skill.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -50,6 +51,7 @@ type Engine struct {
 
 // hooks are for the tests of this package.
 type hooks struct {
+	sync  func(f *os.File) error // instead of a file's own
 	trace func(line string)
 	after func(c *call, m api.Module) // before the instance is put back
 }

@@ -4,10 +4,12 @@ package wasm
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -463,5 +465,46 @@ func TestRenameStaysInOneMount(t *testing.T) {
 	there, _ := os.ReadDir(other)
 	if len(here) != 1 || here[0].Name() != "a" || len(there) != 0 {
 		t.Errorf("something moved: %v, %v", here, there)
+	}
+}
+
+// What is written is on the disk, whole, before it gets its name; where the disk does not
+// take it, the old content stays and nothing is left behind.
+func TestWriteIsOnTheDiskBeforeItHasItsName(t *testing.T) {
+	t.Parallel()
+	c := newChamber(t)
+	target := filepath.Join(c.inside, "a")
+	if err := os.WriteFile(target, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var synced []string
+	var fail error
+	c.engine.hooks.sync = func(f *os.File) error {
+		now, err := os.ReadFile(target)
+		if err != nil {
+			t.Error(err)
+		}
+		then := make([]byte, 16)
+		n, _ := f.ReadAt(then, 0)
+		if info, err := f.Stat(); n > 0 || err != nil || info.Size() != 3 {
+			t.Errorf("%q, %v", then[:n], err) // it is open for writing only
+		}
+		synced = append(synced, string(now))
+		return fail
+	}
+	if got := code(c.do(t, "fs_write", `{"path":"/data/a"}`, "new")); got != "ok" {
+		t.Fatal(got)
+	}
+	fail = errors.New("disk")
+	if got := code(c.do(t, "fs_write", `{"path":"/data/a"}`, "bad")); got != "internal" {
+		t.Errorf("a write that is not on the disk: %s", got)
+	}
+	if want := []string{"old", "new"}; !slices.Equal(synced, want) {
+		t.Errorf("synced while the name held %q, want %q", synced, want)
+	}
+	entries, err := os.ReadDir(c.inside)
+	now, _ := os.ReadFile(target)
+	if err != nil || len(entries) != 1 || string(now) != "new" {
+		t.Errorf("%v, %q, %v", entries, now, err)
 	}
 }

@@ -141,7 +141,7 @@ func (c *call) replace(ctx context.Context, p place, q *quota, data []byte, crea
 		return bad
 	}
 	temp := path.Join(path.Dir(p.name), tempPrefix+rand.Text())
-	if err := p.writeNew(temp, data); err != nil {
+	if err := c.writeNew(p, temp, data); err != nil {
 		return fileProblem(p, err)
 	}
 	if err := p.root.Rename(temp, p.name); err != nil {
@@ -152,14 +152,14 @@ func (c *call) replace(ctx context.Context, p place, q *quota, data []byte, crea
 	return nil
 }
 
-func (p place) writeNew(name string, data []byte) error {
+func (c *call) writeNew(p place, name string, data []byte) error {
 	f, err := p.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|openNonblock, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
 	if err == nil {
-		err = f.Sync() // before it gets its name: a crash leaves the old content or the new
+		err = c.sync(f) // before it gets its name: a crash leaves the old content or the new
 	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
@@ -168,6 +168,13 @@ func (p place) writeNew(name string, data []byte) error {
 		_ = p.root.Remove(name)
 	}
 	return err
+}
+
+func (c *call) sync(f *os.File) error {
+	if c.engine.hooks.sync != nil {
+		return c.engine.hooks.sync(f)
+	}
+	return f.Sync()
 }
 
 func (c *call) appendTo(ctx context.Context, p place, q *quota, data []byte) *abi.Problem {

@@ -124,17 +124,15 @@ func (h Hit) Rule() string {
 func (h Hit) Error() string {
 	switch h.Rule() {
 	case RuleCanary:
-		return fmt.Sprintf("the %s would give away the conversation's system prompt (rule %s)", h.Place.Sink, RuleCanary)
+		return fmt.Sprintf("the %s would give away the conversation's system prompt", h.Place.Sink)
 	case RuleWork:
-		return fmt.Sprintf("the %s is packed too deeply to be looked through for secrets (rule %s)", h.Place.Sink, RuleWork)
+		return fmt.Sprintf("the %s is packed too deeply to be looked through for secrets", h.Place.Sink)
+	case RuleRecipients:
+		return fmt.Sprintf("this conversation has sent something to %d different places; start a new one", maxTails)
+	case RuleLost:
+		return "what this conversation met before cannot be read"
 	}
-	switch h.Secret {
-	case tooMany:
-		return fmt.Sprintf("this conversation has sent something to %d different places; start a new one (rule %s)", maxTails, RuleRecipients)
-	case Lost:
-		return fmt.Sprintf("what this conversation has met cannot be read (rule %s)", RuleLost)
-	}
-	return fmt.Sprintf("the %s holds the value of a stored secret (rule %s)", h.Place.Sink, RuleSecret)
+	return fmt.Sprintf("the %s holds the value of a stored secret", h.Place.Sink)
 }
 
 // Limits of what is kept of conversations.
