@@ -87,6 +87,22 @@ func OperatorClient(c OperatorConfig) (*http.Client, error) {
 	return &http.Client{Transport: o, CheckRedirect: o.redirect, Timeout: c.Timeout}, nil
 }
 
+// Operator is the client of OperatorClient for packages that are to have no other:
+// nobody outside can make one.
+type Operator struct{ client *http.Client }
+
+// NewOperator returns the client of OperatorClient.
+func NewOperator(c OperatorConfig) (*Operator, error) {
+	client, err := OperatorClient(c)
+	if err != nil {
+		return nil, err
+	}
+	return &Operator{client}, nil
+}
+
+// HTTP returns the client.
+func (o *Operator) HTTP() *http.Client { return o.client }
+
 // operator is the transport of OperatorClient: a connection for each request, over a
 // route that was judged for it.
 type operator struct {

@@ -134,7 +134,7 @@ func (a *app) reach(o *artifact.Options, to artifact.Ref, f publishing) error {
 		c.Origins = append(c.Origins, u.Origin)
 	}
 	var err error
-	if o.Client, err = broker.OperatorClient(c); err != nil {
+	if o.Client, err = broker.NewOperator(c); err != nil {
 		return usage(err.Error(), "")
 	}
 	if f.user == "" {

@@ -50,11 +50,11 @@ func (d *double) ref(name string) Ref {
 }
 
 // client returns a client that may reach the double and no other.
-func (d *double) client() *http.Client { return operatorClient(d.t, d.url) }
+func (d *double) client() *broker.Operator { return operatorClient(d.t, d.url) }
 
-func operatorClient(t testing.TB, origin string) *http.Client {
+func operatorClient(t testing.TB, origin string) *broker.Operator {
 	t.Helper()
-	c, err := broker.OperatorClient(broker.OperatorConfig{Origins: []abi.Origin{abi.Origin(origin)}})
+	c, err := broker.NewOperator(broker.OperatorConfig{Origins: []abi.Origin{abi.Origin(origin)}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ http: {addr: %q}
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Wait() }) // the context has killed it
-	client := operatorClient(t, "http://"+host)
+	client := operatorClient(t, "http://"+host).HTTP()
 	for range 300 {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/v2/", nil)
 		if err != nil {

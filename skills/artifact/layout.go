@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/broker"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -157,13 +158,13 @@ func missing(name string, err error) error {
 }
 
 // webReader reads below the URL base.
-func webReader(client *http.Client, base string) opener {
+func webReader(client *broker.Operator, base string) opener {
 	return func(ctx context.Context, name string) (io.ReadCloser, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/"+name, nil)
 		if err != nil {
 			return nil, err
 		}
-		resp, err := client.Do(req)
+		resp, err := client.HTTP().Do(req)
 		if err != nil {
 			return nil, err
 		}

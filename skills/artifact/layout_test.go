@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/broker"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content/oci"
 )
@@ -36,7 +37,7 @@ func layoutFolder(t testing.TB) (string, *Artifact) {
 	return dir, a
 }
 
-func serveFolder(t testing.TB, dir string) (*http.Client, string) {
+func serveFolder(t testing.TB, dir string) (*broker.Operator, string) {
 	t.Helper()
 	s := httptest.NewServer(http.FileServer(http.Dir(dir)))
 	t.Cleanup(s.Close)

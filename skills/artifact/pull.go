@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/broker"
 	"github.com/glovebox-dev/glovebox/skills"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -18,8 +18,8 @@ import (
 
 // Options say how Fetch and Publish go about it.
 type Options struct {
-	Client *http.Client // for registries and servers: broker.OperatorClient; nil refuses them
-	Login  Login        // nil: none
+	Client *broker.Operator // for registries and servers; nil refuses them
+	Login  Login            // nil: none
 
 	// Signature is the digest of the one signature bundle that a trusted index names.
 	// It is fetched and nothing is listed: the order of a list is the registry's.

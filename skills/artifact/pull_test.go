@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -457,4 +458,30 @@ func TestNothingIsReachedWithoutAClient(t *testing.T) {
 			t.Errorf("%s: %v", s, err)
 		}
 	}
+}
+
+// FuzzImageManifest wants of every manifest that a registry could send under its right
+// digest: refused, or the one that the files have.
+func FuzzImageManifest(f *testing.F) {
+	a := hello(f)
+	blobs, _, err := layoutOf(a, "x", nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(a.Manifest)
+	f.Add(bytes.Replace(a.Manifest, []byte(`"size":8`), []byte(`"size":-8`), 1))
+	f.Add([]byte(`{"schemaVersion":2,"layers":null}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		all := maps.Clone(blobs)
+		m := blobOf(MediaManifest, raw)
+		all[blobPath(m.Digest)] = raw
+		p, err := pullManifest(t.Context(), &layout{read: all.reader}, m.descriptor(), Options{})
+		var r *Refusal
+		switch {
+		case err == nil && !bytes.Equal(p.Manifest, a.Manifest):
+			t.Fatalf("taken: %s", raw)
+		case err != nil && (!errors.As(err, &r) || r.Reason == ""):
+			t.Fatalf("no reason: %v", err)
+		}
+	})
 }

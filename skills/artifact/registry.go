@@ -37,7 +37,7 @@ func newRemote(r Ref, o Options) (*remoteRepo, error) {
 		return nil, refuse(ReasonReference, "the reference %s cannot be read", r).because(err)
 	}
 	client := &auth.Client{
-		Client: o.Client, Cache: auth.NewCache(),
+		Client: o.Client.HTTP(), Cache: auth.NewCache(),
 		BlockedRealmPrefixes: []netip.Prefix{}, // the client judges addresses where it dials; oras would ask a resolver of its own
 	}
 	if o.Login != nil {
