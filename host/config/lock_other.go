@@ -17,6 +17,11 @@ func (s *State) Locked() (bool, error) {
 	return false, errors.New("look at the lock of the state folder: not supported on this system")
 }
 
+// LockFile fails for the same reason.
+func LockFile(path string) (release func() error, err error) {
+	return nil, errors.New("lock " + path + ": not supported on this system")
+}
+
 func owned(string, fs.FileInfo) error {
 	return errors.New("owner of the state folder cannot be checked on this system")
 }

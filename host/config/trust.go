@@ -75,6 +75,9 @@ type Waiver struct {
 	Version   string   `yaml:"version"`
 	Expires   abi.Date `yaml:"expires"` // the last day, UTC
 	Why       string   `yaml:"why"`
+	// Bundle restricts it to one bundle, by the digest of its artifact; code that is
+	// known to be malicious needs it.
+	Bundle abi.Digest `yaml:"bundle"`
 }
 
 // Denied is a skill that is not loaded: the digest of its artifact or of its
@@ -184,8 +187,13 @@ func (a Advisories) check() error {
 		switch {
 		case w.ID == "" || w.Ecosystem == "" || w.Package == "" || w.Version == "" || w.Expires.IsZero() || strings.TrimSpace(w.Why) == "":
 			return fmt.Errorf("trust.advisories.waivers[%d]: want id, ecosystem, package, version, expires and why", i)
-		case strings.HasPrefix(w.ID, "MAL-"):
-			return fmt.Errorf("trust.advisories.waivers[%d]: %s says that the package is malicious: it is never waived", i, w.ID)
+		case w.Bundle == "" && strings.HasPrefix(w.ID, "MAL-"):
+			return fmt.Errorf("trust.advisories.waivers[%d]: %s says that the package is malicious: it is waived for one bundle only, by its digest", i, w.ID)
+		}
+		if w.Bundle != "" {
+			if _, err := abi.ParseDigest(string(w.Bundle)); err != nil {
+				return fmt.Errorf("trust.advisories.waivers[%d].bundle: %w", i, err)
+			}
 		}
 	}
 	return nil
