@@ -5,10 +5,14 @@ import (
 	"github.com/glovebox-dev/glovebox/skills"
 )
 
-// DigestOf returns the digest of the artifact of a bundle, as follows from its manifest
-// alone: whether the files that it lists have changed is found when they are read.
+// DigestOf returns the digest of the artifact of a bundle, as it follows from the
+// manifest alone: whether a file that it lists has changed shows when that is read.
 func DigestOf(b *skills.Bundle) (abi.Digest, error) {
-	a, err := Manifest(b)
+	text, err := b.ReadFile(skills.ManifestFile)
+	if err != nil {
+		return "", err
+	}
+	a, err := plan(b.Manifest, text)
 	if err != nil {
 		return "", err
 	}

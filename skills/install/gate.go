@@ -128,7 +128,7 @@ func (g *Gate) Load(ctx context.Context, b *skills.Bundle, expected abi.Digest, 
 func (g *Gate) judge(ctx context.Context, b *skills.Bundle, expected abi.Digest, k Known, whole bool) (*Admission, []byte, error) {
 	a, module, err := g.try(ctx, b, expected, k, whole)
 	if err != nil {
-		return nil, nil, refusal(b, config.ShellQuote(b.Dir), err)
+		return nil, nil, refusal(b.Name(), config.ShellQuote(b.Dir), err)
 	}
 	return a, module, nil
 }
@@ -196,6 +196,22 @@ func (g *Gate) signed(b *skills.Bundle, digest abi.Digest, now time.Time) (*Admi
 		a.Signer = abi.Signer{Key: s.Signer}
 	}
 	return a, nil
+}
+
+// choose returns the signature of an offer that is good, or why none is.
+func (g *Gate) choose(o Offer) ([]byte, error) {
+	first := error(nil)
+	for _, sig := range append(slices.Clone(o.Signatures), nil) { // without one, the verifier says so
+		if sig == nil && first != nil {
+			break
+		}
+		if _, err := g.verifier.Verify(sig, o.Artifact.Digest, o.Artifact.Name); err == nil {
+			return sig, nil
+		} else if first == nil {
+			first = err
+		}
+	}
+	return nil, refusal(o.Artifact.Name, "DIR", first)
 }
 
 // readSignature returns nil where there is none: the verifier says what that means.

@@ -18,9 +18,9 @@ import (
 
 // Offer is a skill as it was fetched, before anything about it is believed.
 type Offer struct {
-	Artifact  *artifact.Artifact
-	Signature []byte
-	Source    string // as it was asked for
+	Artifact   *artifact.Artifact
+	Signatures [][]byte // candidates: one that is good is enough
+	Source     string   // as it was asked for
 }
 
 // Options are what the operator may insist on.
@@ -59,7 +59,11 @@ func (s *Store) Prepare(ctx context.Context, g *Gate, o Offer, grant *abi.Grant,
 	case opt.Name != "" && name != opt.Name, opt.Version != "" && version != opt.Version, opt.Digest != "" && o.Artifact.Digest != opt.Digest:
 		return nil, refuse(ReasonRequested, name, "%s holds %s %s, %s, which is not what was asked for", o.Source, name, version, o.Artifact.Digest)
 	}
-	b, release, err := s.Stage(o.Artifact, o.Signature)
+	sig, err := g.choose(o)
+	if err != nil {
+		return nil, err
+	}
+	b, release, err := s.Stage(o.Artifact, sig)
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func ReasonOf(err error) Reason {
 
 // refusal turns an error of a part into one refusal. dir, as one word of a shell, is
 // named by commands that help.
-func refusal(b *skills.Bundle, dir string, err error) *Refusal {
+func refusal(name abi.SkillName, dir string, err error) *Refusal {
 	var (
 		own  *Refusal
 		sig  *signature.Refusal
@@ -90,7 +90,6 @@ func refusal(b *skills.Bundle, dir string, err error) *Refusal {
 		osv  *advisory.Refusal
 		file *skills.Error
 	)
-	name := b.Name()
 	switch {
 	case errors.As(err, &own):
 		return own

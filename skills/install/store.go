@@ -13,7 +13,6 @@ import (
 	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/skills"
 	"github.com/glovebox-dev/glovebox/skills/artifact"
-	"github.com/glovebox-dev/glovebox/skills/signature"
 	"golang.org/x/mod/semver"
 )
 
@@ -89,23 +88,11 @@ func (s *Store) Stage(a *artifact.Artifact, sig []byte) (_ *skills.Bundle, relea
 			release()
 		}
 	}()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
+	folder := filepath.Join(dir, "skill")
+	if err := a.Extract(folder, sig); err != nil {
 		return nil, nil, fmt.Errorf("stage skill: %w", err)
 	}
-	defer func() { err = errors.Join(err, root.Close()) }()
-	for _, blob := range a.Blobs {
-		if blob.Name == "" {
-			continue // the config follows from the rest
-		}
-		if err := writeIn(root, blob.Name, blob.Data); err != nil {
-			return nil, nil, fmt.Errorf("stage skill: %w", err)
-		}
-	}
-	if err := writeIn(root, signature.File, sig); err != nil {
-		return nil, nil, fmt.Errorf("stage skill: %w", err)
-	}
-	b, err := skills.Open(dir)
+	b, err := skills.Open(folder)
 	return b, release, err
 }
 
@@ -122,22 +109,6 @@ func ownFolder(dir string) error {
 		return fmt.Errorf("open the store of skills: %s is not a folder", dir)
 	}
 	return nil
-}
-
-// writeIn writes a file that is never changed again, durably.
-func writeIn(root *os.Root, name string, data []byte) error {
-	path := filepath.FromSlash(name)
-	if parent := filepath.Dir(path); parent != "." {
-		if err := root.MkdirAll(parent, 0o700); err != nil {
-			return err
-		}
-	}
-	f, err := root.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // Commit makes a staged version the one that counts, together with its grant: the text
