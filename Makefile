@@ -10,7 +10,7 @@ FUZZTIME ?= 20s
 # Tests see loopback only, where the user may create a network namespace.
 NETNS   := $(shell [ "$$(id -u)" = 0 ] && unshare -n ip link set lo up 2>/dev/null && echo "unshare -n sh -c 'ip link set lo up; exec \"\$$@\"' sh")
 
-.PHONY: up build skills test race fuzz lint vuln bench sabotage check contain clean help
+.PHONY: up build skills sign test race fuzz lint vuln bench sabotage check contain clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,10 @@ build: check ## build bin/glovebox
 skills: build ## build the Go example skills (the others are checked in)
 	@for s in $(GOSKILLS); do bin/glovebox skill build examples/$$s || exit $$?; done
 
-up: skills ## build, then start the daemon with a demo agent that answers without any key
+sign: skills ## sign the examples with the key of this machine: the daemon loads nothing else
+	@for m in examples/*/skill.manifest.json; do bin/glovebox skill sign $(if $(STATE),--state $(STATE)) $${m%/*} >/dev/null || exit $$?; done
+
+up: sign ## build, sign, then start the daemon with a demo agent that answers without any key
 	bin/glovebox up --config examples/demo.yaml --listen $(LISTEN) $(if $(STATE),--state $(STATE))
 
 test: skills ## vet and test everything, with loopback as the only network

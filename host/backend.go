@@ -43,7 +43,7 @@ func (h *Host) Chat(ctx context.Context, req admin.ChatRequest, emit func(admin.
 		req.Session = newID()
 	}
 	h.refresh(ctx)
-	w, err := h.current()
+	w, err := h.current(ctx)
 	if err != nil {
 		return admin.ChatReply{}, err
 	}
@@ -135,7 +135,7 @@ func (h *Host) callOf(r *agent.CallReport) admin.Call {
 
 // Status implements admin.Backend.
 func (h *Host) Status(ctx context.Context) (admin.Status, error) {
-	w, err := h.current()
+	w, err := h.current(ctx)
 	if err != nil {
 		return admin.Status{}, err
 	}
@@ -170,8 +170,8 @@ func (h *Host) Status(ctx context.Context) (admin.Status, error) {
 }
 
 // Skills implements admin.Backend.
-func (h *Host) Skills(context.Context) ([]admin.Skill, error) {
-	w, err := h.current()
+func (h *Host) Skills(ctx context.Context) ([]admin.Skill, error) {
+	w, err := h.current(ctx)
 	if err != nil {
 		return nil, err
 	}

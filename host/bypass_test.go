@@ -117,7 +117,7 @@ func TestBypass04FreshConfigurationAsksAndRulesAreRead(t *testing.T) {
 func TestBypass05SkillNeedsAnAuthorization(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
-	w, err := f.current()
+	w, err := f.current(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestBypass05SkillNeedsAnAuthorization(t *testing.T) {
 func TestBypass07NoToolChangesTheHost(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
-	w, err := f.current()
+	w, err := f.current(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/skills"
+	"github.com/glovebox-dev/glovebox/skills/install"
 )
 
 // maxSkills bounds the skills of one daemon.
@@ -23,11 +24,13 @@ const maxSkills = 1000
 // catalog finds the skills in the operator's folders from their skill.manifest.json
 // alone: no module is read before one of its tools is called.
 type catalog struct {
-	dirs []string
-	log  *slog.Logger
+	dirs  []string
+	store *install.Store // of what was installed; nil: nothing
+	log   *slog.Logger
 
-	mu    sync.Mutex // guards cache
+	mu    sync.Mutex // guards cache and lock
 	cache map[string]*watched[*skills.Bundle]
+	lock  *watched[*install.Lock]
 }
 
 // Found is one skill of the catalog: a bundle, or why there is none.
@@ -35,22 +38,32 @@ type Found struct {
 	Dir    string
 	Bundle *skills.Bundle
 	Err    error
+
+	Artifact abi.Digest // that the lock file names; "" for a folder of the configuration
 }
 
-func newCatalog(dirs []string, log *slog.Logger) *catalog {
-	return &catalog{dirs: dirs, log: log, cache: map[string]*watched[*skills.Bundle]{}}
+func newCatalog(dirs []string, store *install.Store, log *slog.Logger) *catalog {
+	return &catalog{dirs: dirs, store: store, log: log, cache: map[string]*watched[*skills.Bundle]{}}
 }
 
 // Scan lists what lies in the folders now, by folder. A folder is a skill if it
-// holds a manifest; otherwise the folders directly in it are looked at. Of two
-// skills with one name the first found holds, and the other is an error.
+// holds a manifest; otherwise the folders directly in it are looked at. What was
+// installed comes last. Of two skills with one name the first found holds, and the
+// other is an error.
 func (c *catalog) Scan() []Found {
 	var found []Found
 	seen := map[abi.SkillName]string{}
-	for _, dir := range c.folders() {
-		bundle, err := c.open(dir)
-		if errors.Is(err, fs.ErrNotExist) {
+	for _, at := range append(c.folders(), c.installed()...) {
+		dir := at.Dir
+		bundle, err := at.Bundle, at.Err
+		if err == nil {
+			bundle, err = c.open(dir)
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && at.Artifact == "":
 			continue
+		case errors.Is(err, fs.ErrNotExist):
+			err = &install.Refusal{Reason: install.ReasonInterrupted, What: "it was installed, and its folder " + dir + " is gone", Fix: "glovebox skill install " + filepath.Base(filepath.Dir(dir))}
 		}
 		if err == nil {
 			if other, taken := seen[bundle.Name()]; taken {
@@ -63,7 +76,7 @@ func (c *catalog) Scan() []Found {
 			c.log.Warn("too many skills: the rest is left out", "limit", maxSkills)
 			break
 		}
-		f := Found{Dir: dir, Bundle: bundle, Err: err}
+		f := Found{Dir: dir, Bundle: bundle, Err: err, Artifact: at.Artifact}
 		if err != nil {
 			f.Bundle = nil
 		}
@@ -72,11 +85,11 @@ func (c *catalog) Scan() []Found {
 	return found
 }
 
-func (c *catalog) folders() []string {
-	var all []string
+func (c *catalog) folders() []Found {
+	var all []Found
 	for _, dir := range c.dirs {
 		if _, err := os.Stat(filepath.Join(dir, skills.ManifestFile)); err == nil {
-			all = append(all, dir)
+			all = append(all, Found{Dir: dir})
 			continue
 		}
 		entries, err := os.ReadDir(dir)
@@ -86,11 +99,45 @@ func (c *catalog) folders() []string {
 		}
 		for _, e := range entries {
 			if !strings.HasPrefix(e.Name(), ".") {
-				all = append(all, filepath.Join(dir, e.Name()))
+				all = append(all, Found{Dir: filepath.Join(dir, e.Name())})
 			}
 		}
 	}
-	return slices.Compact(all)
+	return slices.CompactFunc(all, func(a, b Found) bool { return a.Dir == b.Dir })
+}
+
+// installed lists the folders that the lock file names. A lock file that cannot be
+// read is an error, and no installed skill is there.
+func (c *catalog) installed() []Found {
+	if c.store == nil {
+		return nil
+	}
+	lock, err := c.readLock()
+	if err != nil {
+		return []Found{{Dir: c.store.LockFile(), Err: err}}
+	}
+	var all []Found
+	for i := range lock.Skills {
+		if e := lock.Installed(lock.Skills[i].Name); e != nil {
+			all = append(all, Found{Dir: c.store.Dir(e), Artifact: e.Artifact})
+		}
+	}
+	return all
+}
+
+func (c *catalog) readLock() (*install.Lock, error) {
+	info := statOf(c.store.LockFile())
+	if info == nil {
+		return &install.Lock{}, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lock.current(info) {
+		return c.lock.value, c.lock.err
+	}
+	c.lock = &watched[*install.Lock]{info: info, fresh: time.Since(info.ModTime()) < settled}
+	c.lock.value, c.lock.err = c.store.Lock()
+	return c.lock.value, c.lock.err
 }
 
 // open reads the manifest in dir, unless it is the one that was read before.

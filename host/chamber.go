@@ -15,7 +15,6 @@ import (
 	"github.com/glovebox-dev/glovebox/host/wasm/compile"
 	"github.com/glovebox-dev/glovebox/host/wasm/kv"
 	"github.com/glovebox-dev/glovebox/sandbox"
-	"github.com/glovebox-dev/glovebox/skills"
 )
 
 // Bounds of compiled modules: on disk, and those that stay loaded, counted by their
@@ -83,16 +82,12 @@ func OpenChamber(ctx context.Context, cfg ChamberConfig) (_ *Chamber, err error)
 
 // Prepare compiles a module ahead of its first call, unless that has been done. It
 // does not load the result.
-func (c *Chamber) Prepare(ctx context.Context, b *skills.Bundle, limits abi.Limits) error {
+func (c *Chamber) Prepare(ctx context.Context, module []byte, limits abi.Limits) error {
 	options := wasm.CompileOptions(limits)
-	if c.store.Cached(b.Manifest.Module, options) {
+	if c.store.Cached(abi.DigestOf(module), options) {
 		return nil
 	}
-	bytes, err := b.Read()
-	if err != nil {
-		return err
-	}
-	_, err = c.store.Get(ctx, bytes, options)
+	_, err := c.store.Get(ctx, module, options)
 	return err
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,7 +14,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/policy/gate"
 	"github.com/glovebox-dev/glovebox/internal/guard"
 	"github.com/glovebox-dev/glovebox/internal/label"
-	"github.com/glovebox-dev/glovebox/skills"
+	"github.com/glovebox-dev/glovebox/skills/sbom"
 )
 
 // courierHome is a daemon with notes, and with a skill that reads the notes' folder and
@@ -63,16 +62,14 @@ needs:
 		f.t.Fatal(err)
 	}
 	wasm := abitest.Courier()
-	data, err := abi.EncodeCompiled(&abi.Compiled{
-		Manifest: *m, Module: abi.DigestOf(wasm), ModuleSize: int64(len(wasm)),
-		Tools: []abi.Tool{{Name: "carry", Description: "Carry a note.", InputSchema: []byte(`{"type":"object","properties":{"line":{"type":"string"}}}`)}},
-	})
+	list, err := sbom.Generate(sbom.Subject{Name: "courier", Version: "1.0.0", Module: wasm})
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	dir := filepath.Join(f.skills, "courier")
-	f.write(filepath.Join(dir, skills.ManifestFile), data)
-	f.write(filepath.Join(dir, skills.ModuleFile), wasm)
+	f.put(&abi.Compiled{
+		Manifest: *m, Module: abi.DigestOf(wasm), ModuleSize: int64(len(wasm)),
+		Tools: []abi.Tool{{Name: "carry", Description: "Carry a note.", InputSchema: []byte(`{"type":"object","properties":{"line":{"type":"string"}}}`)}},
+	}, wasm, list)
 }
 
 // A call that the gate admits, the owner's mandate holds and "readers: named" lets pass

@@ -11,6 +11,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/skills/install"
 )
 
 // settled is how long a file must have been left alone before its time and size are
@@ -36,14 +37,15 @@ func (w *watched[T]) current(info fs.FileInfo) bool {
 // grantBook finds the operator's grants. It looks at the files at each call, so that
 // a grant that is written or removed holds from the next call on.
 type grantBook struct {
-	dirs []string // in the order of search: the first file found holds
+	dirs  []string       // in the order of search: the first file found holds
+	store *install.Store // knows of grants in dirs[0] that wait for their names
 
 	mu    sync.Mutex // guards cache
 	cache map[string]*watched[*abi.Grant]
 }
 
-func newGrantBook(dirs []string) *grantBook {
-	return &grantBook{dirs: dirs, cache: map[string]*watched[*abi.Grant]{}}
+func newGrantBook(dirs []string, store *install.Store) *grantBook {
+	return &grantBook{dirs: dirs, store: store, cache: map[string]*watched[*abi.Grant]{}}
 }
 
 // Lookup returns the grant of a skill and its file. No file is no error: the grant
@@ -54,8 +56,11 @@ func (b *grantBook) Lookup(skill abi.SkillName) (*abi.Grant, string, error) {
 	if err := skill.Check(); err != nil {
 		return nil, "", err
 	}
-	for _, dir := range b.dirs {
+	for i, dir := range b.dirs {
 		path := filepath.Join(dir, string(skill)+".yaml")
+		if i == 0 {
+			path = b.store.GrantFile(skill)
+		}
 		info, err := os.Stat(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

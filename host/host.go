@@ -83,8 +83,10 @@ type Host struct {
 	stopOnce   sync.Once
 	idle       *time.Timer
 
-	mu    sync.Mutex // guards world
-	world *world
+	mu       sync.Mutex // guards what follows
+	world    *world
+	running  map[*run]bool     // calls of skills
+	verdicts map[string]string // by folder: what the audit log knows of it
 }
 
 // New locks the state folder and opens everything in it. It starts no guest, no
@@ -118,10 +120,7 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 		}
 	}()
 	h.idle = time.AfterFunc(idleTime, debug.FreeOSMemory)
-	h.surveyor = surveyor{
-		catalog: newCatalog(cfg.skillDirs(), h.log), grants: newGrantBook(cfg.grantDirs()), settings: cfg.Settings,
-		policy: h.policy, now: time.Now,
-	}
+	h.surveyor = newSurveyor(cfg, h.log, h.policy)
 	if h.audit, err = audit.Open(ctx, audit.Config{Path: cfg.State.Audit(), KeyPath: cfg.State.Key("audit"), Redactor: secrets, Log: h.log}); err != nil {
 		return nil, err
 	}
@@ -154,7 +153,7 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	}
 	secrets.set(h.chamber.Vault.Matcher)
 	h.refresh(ctx)
-	w, err := h.current()
+	w, err := h.current(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -297,6 +296,7 @@ func (h *Host) Run(ctx context.Context, ready func()) error {
 	if err == nil {
 		ready()
 		warm.Go(func() { h.prewarm(ctx) })
+		warm.Go(func() { h.watch(ctx) })
 		select {
 		case err = <-served:
 			served <- nil
@@ -320,10 +320,10 @@ func (h *Host) Stop(context.Context) error {
 	return nil
 }
 
-// prewarm compiles what is not in the cache yet, one module after the other, so that
-// the first message does not wait for a compiler.
+// prewarm judges each module and compiles what is not in the cache yet, one after the
+// other, so that the first message does not wait for a compiler.
 func (h *Host) prewarm(ctx context.Context) {
-	w, err := h.current()
+	w, err := h.current(ctx)
 	if err != nil {
 		return
 	}
@@ -331,12 +331,16 @@ func (h *Host) prewarm(ctx context.Context) {
 		if s.State != skillReady || ctx.Err() != nil {
 			continue
 		}
-		rights, err := h.rights(s.Bundle, s.Agents[0])
+		rights, err := h.rights(s.Bundle, s.Admission.Proof(), s.Agents[0])
+		var module []byte
 		if err == nil {
-			err = h.chamber.Prepare(ctx, s.Bundle, rights.Limits)
+			module, err = h.trust.Load(ctx, s.Bundle, s.Artifact)
+		}
+		if err == nil {
+			err = h.chamber.Prepare(ctx, module, rights.Limits)
 		}
 		if err != nil && ctx.Err() == nil {
-			h.log.Warn("skill cannot be compiled", "skill", s.Bundle.Name(), "err", err)
+			h.log.Warn("skill cannot be loaded", "skill", s.Bundle.Name(), "err", err)
 		}
 	}
 	debug.FreeOSMemory() // the modules were read once and are not needed again
@@ -352,6 +356,9 @@ func (h *Host) Close() error {
 	}
 	if h.chamber != nil {
 		all = errors.Join(all, h.chamber.Close(ctx))
+	}
+	if h.trust != nil {
+		all = errors.Join(all, h.trust.Close())
 	}
 	if h.approvals != nil && h.approvals.store != nil {
 		all = errors.Join(all, h.approvals.store.Close())
@@ -400,13 +407,15 @@ func (h *Host) Warnings() []string {
 	if why := h.memories.missing; why != nil {
 		w = append(w, "agents have no memory: "+why.Error())
 	}
-	return slices.Concat(w, h.idleRules(), h.markedWarnings(), h.budgets.warnings())
+	return slices.Concat(w, h.trustWarnings(), h.idleRules(), h.markedWarnings(), h.budgets.warnings())
 }
 
 // idleRules names the rules about approvals that match nothing.
 func (h *Host) idleRules() []string {
-	w, err := h.current()
-	if err != nil {
+	h.mu.Lock()
+	w := h.world
+	h.mu.Unlock()
+	if w == nil {
 		return nil
 	}
 	var tools []abi.ToolRef

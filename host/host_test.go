@@ -173,7 +173,7 @@ func TestChangedSkillIsNotRun(t *testing.T) {
 		t.Errorf("module put back: %+v", c)
 	}
 	// Between the sealing of the registry and the call.
-	w, err := f.current()
+	w, err := f.current(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

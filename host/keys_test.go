@@ -210,7 +210,7 @@ func TestReadersAndChangesAtOnce(t *testing.T) {
 					}
 					continue
 				}
-				w, err := f.current()
+				w, err := f.current(t.Context())
 				if err != nil {
 					t.Error(err)
 					return

@@ -22,6 +22,8 @@ import (
 	"github.com/glovebox-dev/glovebox/host/wasm/compile"
 	"github.com/glovebox-dev/glovebox/sandbox"
 	"github.com/glovebox-dev/glovebox/skills"
+	"github.com/glovebox-dev/glovebox/skills/artifact"
+	"github.com/glovebox-dev/glovebox/skills/signature"
 	"go.uber.org/goleak"
 )
 
@@ -84,12 +86,12 @@ func newFixture(t *testing.T, change func(*Config)) *fixture {
 		t.Fatal(err)
 	}
 	f := &fixture{t: t, model: &steered{}, skills: filepath.Join(dir, "skills"), grants: filepath.Join(dir, "grants")}
+	f.cfg = Config{State: state, Settings: config.Default(), Version: "test", model: func(config.Agent) (agent.Model, error) { return f.model, nil }}
 	for _, name := range []string{"calc", "textstat"} {
 		f.install(name, nil)
 	}
 	f.grant("calc", strings.ReplaceAll(testGrant, "%s", "calc"))
 	f.grant("textstat", strings.ReplaceAll(testGrant, "%s", "textstat")+"allow: {http: [{argument: url, methods: [GET], paths: [\"/**\"]}]}\n")
-	f.cfg = Config{State: state, Settings: config.Default(), Version: "test", model: func(config.Agent) (agent.Model, error) { return f.model, nil }}
 	f.cfg.Settings.Listen, f.cfg.Settings.Skills.Dirs, f.cfg.Settings.Grants.Dir = "127.0.0.1:0", []string{f.skills}, f.grants
 	if change != nil {
 		change(&f.cfg)
@@ -121,16 +123,55 @@ func (f *fixture) install(name string, change func(*abi.Compiled)) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	c.Files = nil
 	if change != nil {
 		change(c)
 	}
-	if data, err = abi.EncodeCompiled(c); err != nil {
+	module := f.read(filepath.Join(from, skills.ModuleFile))
+	list := f.read(filepath.Join(from, skills.SBOMFile))
+	f.put(c, module, list)
+}
+
+// put writes a skill with its list of dependencies, and signs it.
+func (f *fixture) put(c *abi.Compiled, module, list []byte) {
+	f.t.Helper()
+	c.Files = []abi.File{{Name: skills.SBOMFile, Digest: abi.DigestOf(list), Size: int64(len(list))}}
+	data, err := abi.EncodeCompiled(c)
+	if err != nil {
 		f.t.Fatal(err)
 	}
 	to := filepath.Join(f.skills, string(c.Manifest.Name))
+	f.write(filepath.Join(to, skills.SBOMFile), list)
 	f.write(filepath.Join(to, skills.ManifestFile), data)
-	f.write(filepath.Join(to, c.Manifest.Module), f.read(filepath.Join(from, skills.ModuleFile)))
+	f.write(filepath.Join(to, c.Manifest.Module), module)
+	f.sign(to)
+}
+
+// sign signs the skill in a folder with the key of the daemon's machine.
+func (f *fixture) sign(dir string) {
+	f.t.Helper()
+	key, _, err := signature.MakeOwnKey(f.cfg.State)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.write(filepath.Join(dir, signature.File), signed(f.t, dir, key))
+}
+
+// signed returns the signature of the skill in a folder.
+func signed(t *testing.T, dir string, key signature.Signer) []byte {
+	t.Helper()
+	b, err := skills.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := artifact.DigestOf(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := signature.Sign(t.Context(), signature.Request{Digest: digest, Facts: signature.FactsOf(b.Manifest, b.Digest), Signer: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sig
 }
 
 func (f *fixture) grant(skill, text string) {

@@ -1,8 +1,9 @@
 package host
 
 import (
+	"context"
+	"errors"
 	"slices"
-	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/agent"
@@ -19,15 +20,12 @@ type Outfit struct {
 }
 
 // Outfits tells what the agents of a daemon with this configuration would have. Like
-// ListSkills it opens nothing but manifests and grants.
-func Outfits(cfg Config) ([]Outfit, error) {
+// ListSkills it opens no module.
+func Outfits(ctx context.Context, cfg Config) (_ []Outfit, err error) {
 	log := cfg.logger()
-	own := &openOrigins{state: cfg.State}
-	s := surveyor{
-		catalog: newCatalog(cfg.skillDirs(), log), grants: newGrantBook(cfg.grantDirs()), settings: cfg.Settings, now: time.Now,
-		policy: globalPolicy(cfg.Settings, own, log),
-	}
-	list := s.survey()
+	s := newSurveyor(cfg, log, globalPolicy(cfg.Settings, &openOrigins{state: cfg.State}, log))
+	defer func() { err = errors.Join(err, s.trust.Close()) }()
+	list := s.survey(ctx)
 	var all []Outfit
 	for _, a := range cfg.Settings.Agents {
 		o := Outfit{Agent: abi.AgentID(a.Name), Rights: map[abi.SkillName]abi.Rights{}, Rules: rulesOf(cfg.Settings.Approvals), Start: startOf(a)}
@@ -39,7 +37,7 @@ func Outfits(cfg Config) ([]Outfit, error) {
 			if err != nil {
 				return nil, err
 			}
-			rights, _, err := abi.Effective(&st.Bundle.Manifest.Manifest, grant, s.policy(st.Bundle.Name()), o.Agent, abi.Proof{Digest: st.Bundle.Digest}, s.now())
+			rights, _, err := abi.Effective(&st.Bundle.Manifest.Manifest, grant, s.policy(st.Bundle.Name()), o.Agent, st.Admission.Proof(), s.now())
 			if err != nil {
 				return nil, err
 			}

@@ -18,12 +18,12 @@ import (
 
 // rights computes what a skill may do for an agent at this moment. Every error is a
 // reason not to run the call.
-func (h *Host) rights(b *skills.Bundle, agent abi.AgentID) (abi.Rights, error) {
+func (h *Host) rights(b *skills.Bundle, proof abi.Proof, agent abi.AgentID) (abi.Rights, error) {
 	grant, _, err := h.grants.Lookup(b.Name())
 	if err != nil {
 		return abi.Rights{}, err
 	}
-	rights, _, err := abi.Effective(&b.Manifest.Manifest, grant, h.policy(b.Name()), agent, abi.Proof{Digest: b.Digest}, time.Now())
+	rights, _, err := abi.Effective(&b.Manifest.Manifest, grant, h.policy(b.Name()), agent, proof, time.Now())
 	if err != nil {
 		return abi.Rights{}, err
 	}

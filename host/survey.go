@@ -1,7 +1,10 @@
 package host
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/host/policy"
 	"github.com/glovebox-dev/glovebox/skills"
+	"github.com/glovebox-dev/glovebox/skills/install"
 )
 
 // The states of a skill.
@@ -29,37 +33,46 @@ type standing struct {
 	Hint      string
 	GrantFile string
 	Agents    []abi.AgentID // that may call it
+	Admission *install.Admission
 }
 
 // surveyor looks at skills and grants as they lie in their folders.
 type surveyor struct {
 	catalog  *catalog
+	trust    *trust
 	grants   *grantBook
 	settings config.Config
 	policy   func(abi.SkillName) abi.GlobalPolicy
 	now      func() time.Time
 }
 
-// ListSkills tells what a daemon with this configuration would offer. It opens
-// nothing but manifests and grants.
-func ListSkills(cfg Config) []admin.Skill {
-	log := cfg.logger()
-	own := &openOrigins{state: cfg.State}
-	s := surveyor{
-		catalog: newCatalog(cfg.skillDirs(), log), grants: newGrantBook(cfg.grantDirs()), settings: cfg.Settings, now: time.Now,
-		policy: globalPolicy(cfg.Settings, own, log),
+// newSurveyor looks at the folders and databases of a configuration. The caller closes
+// its trust.
+func newSurveyor(cfg Config, log *slog.Logger, policy func(abi.SkillName) abi.GlobalPolicy) surveyor {
+	store := install.OpenStore(cfg.State)
+	return surveyor{
+		catalog: newCatalog(cfg.skillDirs(), store, log), trust: newTrust(cfg.State, cfg.Settings.Trust, log),
+		grants: newGrantBook(cfg.grantDirs(), store), settings: cfg.Settings, now: time.Now, policy: policy,
 	}
+}
+
+// ListSkills tells what a daemon with this configuration would offer. It opens no
+// module.
+func ListSkills(ctx context.Context, cfg Config) (_ []admin.Skill, err error) {
+	log := cfg.logger()
+	s := newSurveyor(cfg, log, globalPolicy(cfg.Settings, &openOrigins{state: cfg.State}, log))
+	defer func() { err = errors.Join(err, s.trust.Close()) }()
 	list := []admin.Skill{}
-	for _, st := range s.survey() {
+	for _, st := range s.survey(ctx) {
 		list = append(list, skillView(st))
 	}
-	return list
+	return list, nil
 }
 
 // FindSkill returns the bundle of an installed skill by its name, its grant if there
 // is one, and the file of that.
 func FindSkill(cfg Config, name abi.SkillName) (*skills.Bundle, *abi.Grant, string, error) {
-	for _, f := range newCatalog(cfg.skillDirs(), cfg.logger()).Scan() {
+	for _, f := range newCatalog(cfg.skillDirs(), install.OpenStore(cfg.State), cfg.logger()).Scan() {
 		if f.Err != nil || f.Bundle.Name() != name {
 			continue
 		}
@@ -67,7 +80,7 @@ func FindSkill(cfg Config, name abi.SkillName) (*skills.Bundle, *abi.Grant, stri
 		if err != nil {
 			return nil, nil, "", err
 		}
-		grant, file, err := newGrantBook(cfg.grantDirs()).Lookup(name)
+		grant, file, err := newGrantBook(cfg.grantDirs(), install.OpenStore(cfg.State)).Lookup(name)
 		return bundle, grant, file, err
 	}
 	return nil, nil, "", ErrNoSkill
@@ -86,8 +99,9 @@ type Sharing struct {
 // anybody having meant it.
 func Shared(cfg Config, grant *abi.Grant) []Sharing {
 	list := []Sharing{}
-	book := newGrantBook(cfg.grantDirs())
-	for _, f := range newCatalog(cfg.skillDirs(), cfg.logger()).Scan() {
+	store := install.OpenStore(cfg.State)
+	book := newGrantBook(cfg.grantDirs(), store)
+	for _, f := range newCatalog(cfg.skillDirs(), store, cfg.logger()).Scan() {
 		if f.Err != nil || f.Bundle.Name() == grant.Skill {
 			continue
 		}
@@ -104,9 +118,10 @@ func Shared(cfg Config, grant *abi.Grant) []Sharing {
 	return list
 }
 
-// survey looks at all skills and their grants.
-func (v *surveyor) survey() []standing {
+// survey looks at all skills and their grants, and judges who signed them.
+func (v *surveyor) survey(ctx context.Context) []standing {
 	var list []standing
+	v.trust.Refresh(ctx)
 	names, own := ownNames()
 	for _, f := range v.catalog.Scan() {
 		s := standing{Found: f}
@@ -117,16 +132,27 @@ func (v *surveyor) survey() []standing {
 		case f.Bundle.Name() == memorySkill:
 			s.Err = fmt.Errorf("skill %q: %w", memorySkill, errReserved)
 		default:
-			s.Err = register(&names, f.Bundle)
+			if s.Admission, s.Err = v.trust.Look(ctx, f.Bundle, f.Artifact); s.Err == nil {
+				s.Err = register(&names, f.Bundle)
+			}
 		}
 		if s.Err != nil {
-			s.State, s.Why, s.Hint = skillRefused, s.Err.Error(), "glovebox skill inspect "+config.ShellQuote(f.Dir)
+			s.State, s.Why, s.Hint = skillRefused, s.Err.Error(), hintOf(s.Err, "glovebox skill inspect "+config.ShellQuote(f.Dir))
 		} else {
 			v.grade(&s)
 		}
 		list = append(list, s)
 	}
 	return list
+}
+
+// hintOf returns the command that a refusal names, else otherwise.
+func hintOf(err error, otherwise string) string {
+	var r *install.Refusal
+	if errors.As(err, &r) {
+		return r.Fix
+	}
+	return otherwise
 }
 
 // ownNames returns a builder that finds tools whose names are taken, or look like one
@@ -175,7 +201,7 @@ func (v *surveyor) grade(s *standing) {
 			s.note("agent " + string(a.Name) + " does not list this skill in the configuration")
 			continue
 		}
-		rights, why, err := abi.Effective(&s.Bundle.Manifest.Manifest, grant, v.policy(name), abi.AgentID(a.Name), abi.Proof{Digest: s.Bundle.Digest}, v.now())
+		rights, why, err := abi.Effective(&s.Bundle.Manifest.Manifest, grant, v.policy(name), abi.AgentID(a.Name), s.Admission.Proof(), v.now())
 		switch {
 		case err != nil:
 			s.note(err.Error())

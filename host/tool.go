@@ -15,6 +15,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
 	"github.com/glovebox-dev/glovebox/internal/label"
 	"github.com/glovebox-dev/glovebox/skills"
+	"github.com/glovebox-dev/glovebox/skills/install"
 )
 
 // errFailed is what a model is told of a failure inside the host, whose details are
@@ -23,9 +24,10 @@ var errFailed = errors.New("the skill could not be run; the daemon's log has the
 
 // skillTool is one tool of a skill behind the dispatcher.
 type skillTool struct {
-	host   *Host
-	bundle *skills.Bundle // as it was when the registry was made
-	ref    abi.ToolRef
+	host     *Host
+	bundle   *skills.Bundle // as it was when the registry was made
+	artifact abi.Digest     // that the lock file named then; "" for a folder of the configuration
+	ref      abi.ToolRef
 }
 
 var _ agent.Tool = (*skillTool)(nil)
@@ -47,7 +49,15 @@ func (t *skillTool) Invoke(ctx context.Context, auth policy.Authorized, args jso
 	if err != nil {
 		return agent.Outcome{}, err
 	}
-	rights, err := t.host.rights(t.bundle, caller.Agent)
+	// First known to whoever stops calls, then judged: what is withdrawn in between is
+	// found by one of the two.
+	ctx, ended := t.host.begin(ctx, t.bundle, t.artifact, caller)
+	defer ended()
+	admitted, err := t.host.trust.Look(ctx, t.bundle, t.artifact)
+	if err != nil {
+		return agent.Outcome{}, t.shown(err)
+	}
+	rights, err := t.host.rights(t.bundle, admitted.Proof(), caller.Agent)
 	if err != nil {
 		t.host.log.Warn("call refused", "skill", caller.Skill, "agent", caller.Agent, "err", err)
 		return agent.Outcome{}, fmt.Errorf("the operator's grant for this skill cannot be used; ask the operator to run \"glovebox skill list\"")
@@ -56,7 +66,7 @@ func (t *skillTool) Invoke(ctx context.Context, auth policy.Authorized, args jso
 		return agent.Outcome{}, fmt.Errorf("bind the arguments: %w", err)
 	}
 	out, err := t.host.chamber.Engine.Call(ctx, wasm.Invocation{
-		Caller: caller, Source: sourceOf(t.bundle), Profile: t.bundle.Manifest.Manifest.ABI,
+		Caller: caller, Source: t.source(ctx), Profile: t.bundle.Manifest.Manifest.ABI,
 		Tool: t.ref.Tool, Arguments: args, Rights: rights, Services: t.host.services(caller.Agent),
 		Context: auth.Context(),
 	})
@@ -65,13 +75,22 @@ func (t *skillTool) Invoke(ctx context.Context, auth policy.Authorized, args jso
 		result = agent.Outcome{Result: out.Result, Denials: out.Denials, Detail: usageDetail(out.Usage), Label: out.Label}
 	}
 	if err != nil {
+		if why := stopped(ctx); why != nil {
+			err = why
+		}
 		return result, t.shown(err)
 	}
 	return result, nil
 }
 
-func sourceOf(b *skills.Bundle) wasm.Source {
-	return wasm.Source{Digest: b.Manifest.Module, Read: b.Read}
+// source reads the module through the gate: whenever it is loaded, from the compiler's
+// cache too, everything about the skill is judged again. A load outlives the call that
+// began it.
+func (t *skillTool) source(ctx context.Context) wasm.Source {
+	ctx = context.WithoutCancel(ctx)
+	return wasm.Source{Digest: t.bundle.Manifest.Module, Read: func() ([]byte, error) {
+		return t.host.trust.Load(ctx, t.bundle, t.artifact)
+	}}
 }
 
 // shown returns err if its text is fit for a model, and a plain sentence otherwise.
@@ -82,6 +101,7 @@ func (t *skillTool) shown(err error) error {
 	var result *wasm.ResultError
 	var strict *wasm.DeniedError
 	var refusal *module.Refusal
+	var untrusted *install.Refusal
 	switch {
 	case errors.As(err, &limit), errors.As(err, &guest), errors.As(err, &trap), errors.As(err, &result), errors.As(err, &strict),
 		errors.Is(err, wasm.ErrBusy), errors.Is(err, wasm.ErrNoTool), errors.Is(err, wasm.ErrClosed),
@@ -90,6 +110,12 @@ func (t *skillTool) shown(err error) error {
 	case errors.As(err, &refusal):
 		t.host.log.Warn("module refused", "skill", t.ref.Skill, "err", err)
 		return fmt.Errorf("the module of skill %q was refused (rule %s)", t.ref.Skill, refusal.Rule)
+	case errors.As(err, &untrusted):
+		t.host.log.Error("skill refused", "skill", t.ref.Skill, "reason", untrusted.Reason, "err", err)
+		if untrusted.Reason == install.ReasonModule || untrusted.Reason == install.ReasonFile {
+			return fmt.Errorf("skill %q was changed after it was built and is not run (%s); the operator can rebuild it with \"glovebox skill build\" and sign it", t.ref.Skill, untrusted.Reason)
+		}
+		return fmt.Errorf("skill %q is not run (%s); the operator sees why with \"glovebox skill list\"", t.ref.Skill, untrusted.Reason)
 	case errors.Is(err, wasm.ErrDigest), errors.Is(err, skills.ErrDigest):
 		t.host.log.Error("skill refused", "skill", t.ref.Skill, "err", err)
 		return fmt.Errorf("skill %q was changed after it was built and is not run; the operator can rebuild it with \"glovebox skill build\"", t.ref.Skill)

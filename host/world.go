@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,8 +22,9 @@ type world struct {
 
 // current returns the world of this moment, and makes a new one only if something
 // has changed.
-func (h *Host) current() (*world, error) {
-	list := h.surveyor.survey()
+func (h *Host) current(ctx context.Context) (*world, error) {
+	list := h.surveyor.survey(ctx)
+	h.recordVerdicts(ctx, list)
 	key := keyOf(list)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -49,7 +51,7 @@ func (h *Host) door(list []standing) (*agent.Dispatcher, error) {
 			continue
 		}
 		for _, spec := range specs(s.Bundle) {
-			spec.Impl = &skillTool{host: h, bundle: s.Bundle, ref: spec.Ref}
+			spec.Impl = &skillTool{host: h, bundle: s.Bundle, artifact: s.Artifact, ref: spec.Ref}
 			cfg.Tools = append(cfg.Tools, spec)
 			for _, a := range s.Agents {
 				cfg.Grants[a] = append(cfg.Grants[a], spec.Ref)

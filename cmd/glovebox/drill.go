@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/glovebox-dev/glovebox/host"
@@ -22,12 +23,12 @@ Exit codes: 0 no goal is reached, 1 some are. Tools that ask a person count as h
 what the person answers is up to the person.`,
 		Example: `  glovebox drill
   glovebox drill --config examples/demo.yaml --json`,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.drillConfig(skillDirs, grantDirs)
 			if err != nil {
 				return err
 			}
-			return a.drill(cfg)
+			return a.drill(cmd.Context(), cfg)
 		},
 	}
 	cmd.Flags().StringArrayVar(&skillDirs, "skills", nil, "`DIR` of a skill or of skills, searched first; may be repeated")
@@ -50,8 +51,8 @@ type drillReport struct {
 	Reached int            `json:"reached"`
 }
 
-func (a *app) drill(cfg host.Config) error {
-	outfits, err := host.Outfits(cfg)
+func (a *app) drill(ctx context.Context, cfg host.Config) error {
+	outfits, err := host.Outfits(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -81,8 +81,12 @@ func stories(t *testing.T, dir string) {
 				fmt.Fprintf(w, "Gloves keep hands safe. authorization=%s", r.Header.Get("Authorization"))
 			}))
 			env.Defer(page.Close)
+			own := filepath.Join(env.WorkDir, "examples") // a story signs them with its own key
+			if err := copyExamples(own, examples); err != nil {
+				return err
+			}
 			for name, value := range map[string]string{
-				"PAGE": page.URL, "TODAY": time.Now().UTC().Format(time.DateOnly), "EXAMPLES": examples, "HOME": env.WorkDir, "GLOVEBOX_STATE": filepath.Join(env.WorkDir, "state"),
+				"PAGE": page.URL, "TODAY": time.Now().UTC().Format(time.DateOnly), "EXAMPLES": own, "HOME": env.WorkDir, "GLOVEBOX_STATE": filepath.Join(env.WorkDir, "state"),
 				"GOMODCACHE": moduleCache(), "GOPROXY": "off", "GOTOOLCHAIN": "local",
 				"GOCACHE": cmp.Or(os.Getenv("GOCACHE"), filepath.Join(cache, "go-build")),
 			} {
@@ -98,6 +102,20 @@ func stories(t *testing.T, dir string) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "flip": flip, "until": until, "terminate": terminate},
 	})
+}
+
+// copyExamples copies the examples that stories use, with their configuration.
+func copyExamples(to, from string) error {
+	for _, name := range []string{"calc", "textstat", "grants"} {
+		if err := os.CopyFS(filepath.Join(to, name), os.DirFS(filepath.Join(from, name))); err != nil {
+			return err
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(from, "demo.yaml"))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(to, "demo.yaml"), text, 0o600)
 }
 
 // fullText tells whether this build has the full-text search that memory needs.

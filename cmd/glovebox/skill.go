@@ -73,12 +73,15 @@ func (a *app) skillList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the installed skills and what they wait for", Args: exactly(0),
 		Example: "  glovebox skill list",
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.hostConfig()
 			if err != nil {
 				return err
 			}
-			list := host.ListSkills(cfg)
+			list, err := host.ListSkills(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
 			return a.show(map[string]any{"skills": list}, func() {
 				for _, s := range list {
 					a.showSkill(s)

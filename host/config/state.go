@@ -160,6 +160,9 @@ func (s *State) Advisories() string { return s.path("advisories.db") }
 // Registries is the database of what was verified of registries.
 func (s *State) Registries() string { return s.path("registries.db") }
 
+// RegistryCache is the folder with what was fetched from registries.
+func (s *State) RegistryCache() string { return s.path("registries") }
+
 // PublisherKey is this machine's own signing key.
 func (s *State) PublisherKey() string { return s.path("keys/publisher.pem") }
 

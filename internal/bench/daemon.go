@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/skills"
 )
 
 // rss returns the resident bytes of a process.
@@ -34,6 +35,9 @@ func rss(pid string) int64 {
 // daemon starts the demo with its modules compiled, and looks at it when it is idle.
 func daemon(ctx context.Context, r *Report, binary, dir string) error {
 	state := filepath.Join(dir, "daemon")
+	if err := sign(ctx, binary, state); err != nil {
+		return err
+	}
 	warm, err := start(ctx, binary, state) // compiles in the background
 	if err != nil {
 		return err
@@ -76,6 +80,20 @@ type running struct {
 	cmd   *exec.Cmd
 	ready time.Duration
 	state string
+}
+
+// sign signs the examples with a key of this run: nothing else is loaded.
+func sign(ctx context.Context, binary, state string) error {
+	built, err := filepath.Glob("examples/*/" + skills.ManifestFile)
+	if err != nil {
+		return err
+	}
+	for _, m := range built {
+		if out, err := exec.CommandContext(ctx, binary, "--state", state, "skill", "sign", filepath.Dir(m)).CombinedOutput(); err != nil {
+			return fmt.Errorf("sign %s: %w: %s", m, err, out)
+		}
+	}
+	return nil
 }
 
 func start(ctx context.Context, binary, state string) (*running, error) {

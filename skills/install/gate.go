@@ -200,11 +200,12 @@ func (g *Gate) signed(b *skills.Bundle, digest abi.Digest, now time.Time) (*Admi
 
 // choose returns the signature of an offer that is good, or why none is.
 func (g *Gate) choose(o Offer) ([]byte, error) {
-	first := error(nil)
-	for _, sig := range append(slices.Clone(o.Signatures), nil) { // without one, the verifier says so
-		if sig == nil && first != nil {
-			break
-		}
+	candidates := o.Signatures
+	if len(candidates) == 0 {
+		candidates = [][]byte{nil} // the verifier says what that means
+	}
+	var first error
+	for _, sig := range candidates {
 		if _, err := g.verifier.Verify(sig, o.Artifact.Digest, o.Artifact.Name); err == nil {
 			return sig, nil
 		} else if first == nil {
@@ -247,7 +248,7 @@ func (g *Gate) revoked(a *Admission, k Known) error {
 			return refuse(ReasonRevoked, a.Skill, "the operator denies %s: %q", d, why)
 		}
 	}
-	if k.Unrevocable != nil {
+	if k.Unrevocable != nil && !g.lenient(a) {
 		return refuse(ReasonRevocations, a.Skill, "it cannot be known what registries have withdrawn: %v", k.Unrevocable).
 			fix("glovebox registry refresh").because(k.Unrevocable)
 	}
@@ -263,8 +264,8 @@ func (g *Gate) revoked(a *Admission, k Known) error {
 // document of the bundle counts, unless the module is known from before.
 func (g *Gate) depends(b *skills.Bundle, a *Admission, module []byte) error {
 	var document *sbom.List
-	if slices.ContainsFunc(b.Manifest.Files, func(f abi.File) bool { return f.Name == artifact.SBOMFile }) {
-		text, err := b.ReadFile(artifact.SBOMFile)
+	if slices.ContainsFunc(b.Manifest.Files, func(f abi.File) bool { return f.Name == skills.SBOMFile }) {
+		text, err := b.ReadFile(skills.SBOMFile)
 		if err != nil {
 			return err
 		}
@@ -325,8 +326,7 @@ func (g *Gate) advised(ctx context.Context, a *Admission, k Known) error {
 	}
 	for _, eco := range order {
 		report, err := check(ctx, k, byEcosystem[eco], policy)
-		lenient := g.policy.Lenient != "" && a.Publisher == g.policy.Lenient
-		if lenient && (errors.Is(err, advisory.ErrNoDB) || errors.Is(err, advisory.ErrStale)) {
+		if g.lenient(a) && (errors.Is(err, advisory.ErrNoDB) || errors.Is(err, advisory.ErrStale)) {
 			a.Open = err.Error()
 			continue
 		}
@@ -344,6 +344,12 @@ func (g *Gate) advised(ctx context.Context, a *Admission, k Known) error {
 		a.Findings, a.Data = append(a.Findings, report.Findings...), append(a.Data, report.Data...)
 	}
 	return nil
+}
+
+// lenient reports whether a was built here by the operator: what others withdrew or
+// published is asked where it is known, and not missed where it is not.
+func (g *Gate) lenient(a *Admission) bool {
+	return g.policy.Lenient != "" && a.Publisher == g.policy.Lenient
 }
 
 func check(ctx context.Context, k Known, packages []sbom.Package, p advisory.Policy) (advisory.Report, error) {

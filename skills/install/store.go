@@ -261,6 +261,18 @@ func (s *Store) nextGrant(name abi.SkillName) string {
 	return filepath.Join(s.grants, string(name)+nextSuffix)
 }
 
+// GrantFile is where the grant of a skill is: the one that waits for a version which is
+// committed already, else the operator's.
+func (s *Store) GrantFile(name abi.SkillName) string {
+	next := s.nextGrant(name)
+	if _, err := os.Lstat(next); err == nil {
+		if lock, err := s.Lock(); err == nil && committed(next, name, lock) {
+			return next
+		}
+	}
+	return filepath.Join(s.grants, string(name)+".yaml")
+}
+
 // finish gives the grants that wait their names, as far as the lock file holds the
 // versions that they pin; the others were never committed.
 func (s *Store) finish(lock *Lock) error {
@@ -270,7 +282,7 @@ func (s *Store) finish(lock *Lock) error {
 	}
 	for _, path := range left {
 		name := abi.SkillName(strings.TrimSuffix(filepath.Base(path), nextSuffix))
-		if Committed(path, name, lock) {
+		if committed(path, name, lock) {
 			err = os.Rename(path, filepath.Join(s.grants, string(name)+".yaml"))
 		} else {
 			err = os.Remove(path)
@@ -285,9 +297,9 @@ func (s *Store) finish(lock *Lock) error {
 	return nil
 }
 
-// Committed reports whether the grant that waits in path is that of the version which
+// committed reports whether the grant that waits in path is that of the version which
 // the lock file names.
-func Committed(path string, name abi.SkillName, lock *Lock) bool {
+func committed(path string, name abi.SkillName, lock *Lock) bool {
 	e := lock.Installed(name)
 	if e == nil {
 		return false
