@@ -35,6 +35,7 @@ type Options struct {
 	MaxHistory  int // items kept of a session; 80
 	MaxContext  int // bytes kept of a session; 256 KiB
 	MaxSessions int // sessions kept in memory; 1000
+	MaxState    int // bytes of text that all sessions have seen and that are in memory; 64 MiB. Others are read again from Sessions
 	MaxWaiting  int // messages that wait for their turn in a session; 20
 }
 
@@ -52,7 +53,7 @@ func New(o Options) (*Agent, error) {
 	}
 	for limit, fallback := range map[*int]int{
 		&o.MaxSteps: 8, &o.MaxCalls: 16, &o.MaxText: 64 << 10, &o.MaxHistory: 80,
-		&o.MaxContext: 256 << 10, &o.MaxSessions: 1000, &o.MaxWaiting: 20,
+		&o.MaxContext: 256 << 10, &o.MaxSessions: 1000, &o.MaxState: 64 << 20, &o.MaxWaiting: 20,
 	} {
 		if *limit <= 0 {
 			*limit = fallback
@@ -60,6 +61,9 @@ func New(o Options) (*Agent, error) {
 	}
 	a := &Agent{opts: o}
 	a.sessions.limit, a.sessions.waiting = o.MaxSessions, o.MaxWaiting
+	if o.Sessions != nil { // else memory is all there is
+		a.sessions.room = o.MaxState
+	}
 	return a, nil
 }
 

@@ -14,6 +14,8 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/agent/scripted"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
+	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
 // model is a model made of a function.
@@ -288,5 +290,67 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 	if bytes > 7100 {
 		t.Errorf("%d bytes", bytes)
+	}
+}
+
+// shelf is a store of sessions that keeps the owner's words and counts how often they
+// are read back.
+type shelf struct {
+	mu    sync.Mutex
+	words map[abi.SessionID][]string
+	loads int
+}
+
+func (s *shelf) Load(_ context.Context, id abi.SessionID, start gate.State) (gate.State, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loads++
+	for _, w := range s.words[id] {
+		start = start.Hear(label.Label{Integrity: label.Owner}, w)
+	}
+	return start, nil
+}
+
+func (s *shelf) Heard(_ context.Context, id abi.SessionID, _ label.Label, words string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.words[id] = append(s.words[id], words)
+	return nil
+}
+
+func (s *shelf) Read(context.Context, abi.SessionID, gate.Source) error { return nil }
+
+// What sessions have seen fills memory up to a number of bytes; beyond it the session that
+// was used longest ago is read back from the store when it goes on, as it was.
+func TestStateInMemoryIsBoundedByBytes(t *testing.T) {
+	t.Parallel()
+	for room, want := range map[int]int{1 << 20: 2, 1500: 4} {
+		s := &shelf{words: map[abi.SessionID][]string{}}
+		send := newTool("mail.send")
+		spec := send.spec(abi.EffectEgress, mailSchema)
+		spec.Descriptor.Args, spec.Descriptor.Recipients = map[string]abi.Role{"to": abi.RoleControl}, []string{"/to"}
+		k := newKit(t, nil, spec)
+		m := model(func(_ context.Context, p agent.Prompt) (agent.Turn, error) {
+			if p.Items[len(p.Items)-1].Result != nil {
+				return agent.Turn{Text: "done"}, nil
+			}
+			return agent.Turn{Calls: []agent.ToolCall{{ID: "1", Tool: "mail.send", Args: []byte(`{"to":"bob@corp.example"}`)}}}, nil
+		})
+		start := gate.State{Context: label.Label{Readers: label.Public()}}
+		a := newAgent(t, m, k, func(o *agent.Options) { o.Sessions, o.MaxState, o.Start = s, room, start })
+		for i, text := range []string{"mail bob@corp.example ", "mail nobody ", "and again ", "and again "} {
+			in := say(text + strings.Repeat("word ", 250))
+			in.Session = abi.SessionID([]string{"one", "two"}[i%2])
+			r, err := a.Handle(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if named := i%2 == 0; (r.Calls[0].Judgement.Rule != gate.RuleProvenance) != named {
+				t.Errorf("%d bytes, message %d: %+v", room, i, r.Calls[0].Judgement)
+			}
+		}
+		if s.loads != want {
+			t.Errorf("%d bytes of room: read back %d times, want %d", room, s.loads, want)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/policy/gate"
+	"github.com/glovebox-dev/glovebox/internal/atom"
 )
 
 // session is one conversation. Whoever holds its lane may touch items.
@@ -18,6 +19,7 @@ type session struct {
 	items   []Item
 
 	state *gate.State // what the session has seen; nil: not loaded
+	bytes int         // of text in state; as of the last leave, guarded by sessions.mu
 	held  held        // results behind handles
 }
 
@@ -26,9 +28,11 @@ type session struct {
 type sessions struct {
 	limit   int
 	waiting int
+	room    int // bytes of state; 0 = any
 
 	mu    sync.Mutex // guards what follows, and users and touched of each session
 	byID  map[abi.SessionID]*session
+	bytes int // of all states
 	clock uint64
 }
 
@@ -75,24 +79,72 @@ func (t *sessions) join(id abi.SessionID) (*session, error) {
 
 // evict forgets the idle session that was used longest ago.
 func (t *sessions) evict() bool {
-	var oldest *session
-	for _, s := range t.byID {
-		if s.users == 0 && (oldest == nil || s.touched < oldest.touched) {
-			oldest = s
-		}
-	}
+	oldest := t.idle(func(*session) bool { return true })
 	if oldest == nil {
 		return false
 	}
+	t.bytes -= oldest.bytes
 	delete(t.byID, oldest.id)
 	return true
 }
 
 func (t *sessions) leave(s *session) {
-	<-s.lane
+	n := stateSize(s.state)
 	t.mu.Lock()
+	defer t.mu.Unlock()
+	<-s.lane
 	s.users--
-	t.mu.Unlock()
+	t.bytes += n - s.bytes
+	s.bytes = n
+	for t.room > 0 && t.bytes > t.room && t.unload() {
+	}
+}
+
+// unload forgets the state of the idle session that was used longest ago; it is read
+// again when the session goes on. t.mu is held.
+func (t *sessions) unload() bool {
+	s := t.idle(func(s *session) bool { return s.bytes > 0 })
+	if s == nil {
+		return false
+	}
+	t.bytes -= s.bytes
+	s.state, s.bytes = nil, 0
+	return true
+}
+
+// idle returns the session that was used longest ago, of those that nobody uses and that
+// fit. t.mu is held.
+func (t *sessions) idle(fits func(*session) bool) *session {
+	var oldest *session
+	for _, s := range t.byID {
+		if s.users == 0 && fits(s) && (oldest == nil || s.touched < oldest.touched) {
+			oldest = s
+		}
+	}
+	return oldest
+}
+
+// stateSize returns the bytes of text that a state holds.
+func stateSize(s *gate.State) (n int) {
+	if s == nil {
+		return 0
+	}
+	for _, texts := range [][]atom.Text{s.Owner, s.Before, s.Vouched} {
+		for _, text := range texts {
+			for _, a := range text.Atoms() {
+				n += len(a.Value)
+			}
+		}
+	}
+	for _, h := range s.Heard {
+		for _, a := range h.Values {
+			n += len(a.Value)
+		}
+	}
+	for _, u := range s.URLs {
+		n += len(u)
+	}
+	return n
 }
 
 // trim forgets the oldest messages, each with all that followed from it, until the

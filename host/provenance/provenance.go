@@ -19,13 +19,17 @@ import (
 	"github.com/glovebox-dev/glovebox/internal/sqlitex"
 )
 
-// MaxSeen bounds what one session can see: a longer one must start anew.
-const MaxSeen = 10_000
+// MaxSeen and MaxBytes bound what one session can see, in things and in bytes of text: a
+// longer one must start anew.
+const (
+	MaxSeen  = 10_000
+	MaxBytes = 16 << 20
+)
 
 // keepTime is how long a session that nobody continues is kept.
 const keepTime = 90 * 24 * time.Hour
 
-// ErrLong is returned for a session that has seen MaxSeen things.
+// ErrLong is returned for a session that has seen all that one can see.
 var ErrLong = errors.New("the session is too long; start a new one")
 
 var migrations = []string{`
@@ -153,8 +157,8 @@ func (s *Store) add(ctx context.Context, id abi.SessionID, tool string, src gate
 	if err != nil {
 		return fmt.Errorf("keep what a session saw: %w", err)
 	}
-	res, err := s.db.Write.ExecContext(ctx, `INSERT INTO seen SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7 FROM seen WHERE session = ?1 HAVING count(*) < ?8`,
-		string(id), tool, uint8(src.Effect), string(kept), src.Text, string(minted), src.Fetched, MaxSeen)
+	res, err := s.db.Write.ExecContext(ctx, `INSERT INTO seen SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7 FROM seen WHERE session = ?1 HAVING count(*) < ?8 AND coalesce(sum(octet_length(text)), 0) + octet_length(?5) <= ?9`,
+		string(id), tool, uint8(src.Effect), string(kept), src.Text, string(minted), src.Fetched, MaxSeen, MaxBytes)
 	if err != nil {
 		return fmt.Errorf("keep what a session saw: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,6 +124,13 @@ func TestSessionsAreBounded(t *testing.T) {
 		t.Errorf("one more than %d: %v", MaxSeen, err)
 	}
 	s.now = func() time.Time { return time.Now().Add(-2 * keepTime) }
+	s.load(t, "large", start)
+	for range MaxBytes >> 20 {
+		must(t, s.Heard(t.Context(), "large", owner, strings.Repeat("é", 1<<19)))
+	}
+	if err := s.Heard(t.Context(), "large", owner, "x"); !errors.Is(err, ErrLong) {
+		t.Errorf("one byte more than %d: %v", MaxBytes, err)
+	}
 	s.load(t, "old", start)
 	must(t, s.Heard(t.Context(), "old", owner, "long ago"))
 	must(t, s.Close())
