@@ -25,7 +25,7 @@ func signatures() []Control {
 		{"signed facts are those of the manifest", statement, "if field == \"\" {\n\t\treturn nil\n\t}\n\treturn refuse(", "if true {\n\t\treturn nil\n\t}\n\treturn refuse(", "skills/signature.TestFactsOfAnotherManifest"},
 		{"a publisher signs its own names", verifier, "return p.allows(skill) })", "return true })", says},
 		{"a bundle is bounded", verifier, "if len(raw) > MaxBundle {", "if false {", "skills/signature.TestRefusalsOfBytes"},
-		{"a bundle has each field once", verifier, "if err := abi.CheckJSON(raw, abi.MaxJSONDepth); err != nil {", "if err := abi.CheckJSON(raw, abi.MaxJSONDepth); false && err != nil {", "skills/signature.TestRefusalsOfBytes"},
+		{"a statement has each field once", verifier, "if err := abi.CheckJSON(e.GetPayload(), abi.MaxJSONDepth); err != nil {", "if err := abi.CheckJSON(e.GetPayload(), abi.MaxJSONDepth); false && err != nil {", matrix},
 		{"a message signature is no statement", verifier, "if b.GetDsseEnvelope() == nil {\n\t\treturn nil, refuse(", "if false {\n\t\treturn nil, refuse(", "skills/signature.TestCosignVectors"},
 		{"a hint selects one pinned key", verifier, "k, ok := v.keys[hint]\n\tif !ok {", "k, ok := v.keys[hint]\n\tfor _, k = range v.keys {\n\t\tok = true\n\t}\n\tif !ok {", matrix},
 		{"two publishers do not share a key", verifier, "if other, ok := v.keys[p.Key.Hint]; ok {", "if other, ok := v.keys[p.Key.Hint]; false && ok {", built},

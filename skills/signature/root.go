@@ -49,9 +49,6 @@ func (r Root) parse() (*root.TrustedRoot, error) {
 	if len(r.JSON) > MaxRoot {
 		return nil, fmt.Errorf("trusted root has %d bytes: more than %d", len(r.JSON), MaxRoot)
 	}
-	if err := abi.CheckJSON(r.JSON, abi.MaxJSONDepth); err != nil {
-		return nil, fmt.Errorf("trusted root: %w", err)
-	}
 	tr, err := root.NewTrustedRootFromJSON(r.JSON)
 	if err != nil {
 		return nil, fmt.Errorf("trusted root: %w", err)
