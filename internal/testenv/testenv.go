@@ -3,6 +3,7 @@
 package testenv
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -44,4 +45,17 @@ func Bwrap() error {
 		return fmt.Errorf("bwrap does not work here: %w: %s", err, out)
 	}
 	return nil
+}
+
+// Killed runs a program and reports whether SIGKILL ended it.
+func Killed(t testing.TB, name string, args ...string) bool {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == -1 {
+		return true
+	}
+	t.Logf("%s ended with %v: %s", name, err, out)
+	return false
 }

@@ -35,7 +35,7 @@ func (r Risk) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
 // Ask is one capability that a skill asks for, as a person is asked about it.
 type Ask struct {
-	ID   string `json:"id"`            // http:ORIGIN, http:argument:NAME, secret:NAME, files:MOUNT, kv, human
+	ID   string `json:"id"`            // http:ORIGIN, http:argument:NAME, secret:NAME, files:MOUNT, flow:FROM…, kv, human
 	Text string `json:"text"`          // in plain words
 	Why  string `json:"why,omitempty"` // the author's words: not to be trusted
 	Risk Risk   `json:"risk"`
@@ -81,6 +81,14 @@ func Asks(m *abi.Manifest) []Ask {
 			Text: fmt.Sprintf("%s its folder %s of the agent's workspace", verb, n.Mount),
 			add: func(from, to *abi.Grant) {
 				to.Allow.Files = appendIf(to.Allow.Files, from.Allow.Files, func(f abi.FileGrant) bool { return f.Mount == n.Mount })
+			}})
+	}
+	for _, n := range m.Needs.Flows {
+		grant := abi.FlowGrant{From: n.From, To: n.To}
+		list = append(list, Ask{ID: "flow:" + grant.String(), Why: n.Why, Risk: RiskHigh,
+			Text: fmt.Sprintf("send what it reads in %s to %s", n.From, n.To),
+			add: func(from, to *abi.Grant) {
+				to.Allow.Flows = appendIf(to.Allow.Flows, from.Allow.Flows, func(f abi.FlowGrant) bool { return f == grant })
 			}})
 	}
 	if n := m.Needs.KV; n != nil {
@@ -152,5 +160,5 @@ func (a Ask) granted(g *abi.Grant) bool {
 	}
 	var to abi.Grant
 	a.add(g, &to)
-	return len(to.Allow.HTTP)+len(to.Allow.Secrets)+len(to.Allow.Files) > 0 || to.Allow.KV != nil || a.ID == "human" && g.Allow.Human
+	return len(to.Allow.HTTP)+len(to.Allow.Secrets)+len(to.Allow.Files)+len(to.Allow.Flows) > 0 || to.Allow.KV != nil || a.ID == "human" && g.Allow.Human
 }

@@ -1,7 +1,6 @@
 package install
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,6 +24,7 @@ const (
 	ReasonModule      Reason = "module.digest"      // the module is not the one that the manifest names
 	ReasonFile        Reason = "manifest.digest"    // the manifest, or a file that it lists, has changed
 	ReasonBuilt       Reason = "manifest.missing"   // there is no built skill
+	ReasonFailed      Reason = "gate.failed"        // something could not be read: no judgement
 	ReasonBlocked     Reason = "osv.blocked"        // a known vulnerability that the policy does not admit
 	ReasonMalicious   Reason = "osv.malicious"      // a dependency is known to be malicious
 	ReasonRevoked     Reason = "skill.revoked"      // withdrawn by a registry, or denied by the operator
@@ -107,5 +107,5 @@ func refusal(name abi.SkillName, dir string, err error) *Refusal {
 	case errors.As(err, &file):
 		return refuse(ReasonBuilt, name, "%s", file.What).fix("%s", file.Hint).because(err)
 	}
-	return refuse(ReasonFile, name, "%s", cmp.Or(err.Error(), "its files cannot be read")).because(err)
+	return refuse(ReasonFailed, name, "nothing can be said about it: %v", err).because(err)
 }
