@@ -43,6 +43,8 @@ func TestEveryVerbSpeaksJSON(t *testing.T) {
 		{"skill build " + calc + " --prebuilt --verify", "", exitUsage},
 		{"skill verify " + calc + " --bundle " + bundle, "", exitRefused}, {"skill sign " + calc + " --out " + bundle, "", exitDone}, {"skill verify " + calc + " --bundle " + bundle, "", exitDone},
 		{"skill sign " + calc + " --identity-token t", "", exitUsage}, {"skill verify " + calc + " --publisher-key k --issuer i", "", exitUsage},
+		{"skill pack " + calc + " --unsigned --out " + filepath.Join(dir, "calc.tar"), "", exitDone}, {"skill publish " + calc + " --unsigned " + filepath.Join(dir, "site"), "", exitDone},
+		{"skill publish " + calc + " --unsigned oci://registry.example/calc", "", exitUsage}, {"skill pack " + dir, "", exitFailed},
 		{"trust show", "", exitDone}, {"trust update --mirror http://127.0.0.1:1 --tuf-root " + filepath.Join(calc, "skill.yaml"), "", exitFailed},
 		{"registry init " + reg, "", exitDone}, {"registry init " + reg, "", exitFailed}, {"registry delegate " + reg + " acme --new " + reg + ".acme.pem", "", exitDone}, {"registry delegate " + reg + " acme", "", exitUsage},
 		{"registry add-skill " + reg + " " + calc, "", exitRefused}, {"registry yank " + reg + " calc 1.0.0 --reason bad", "", exitFailed}, {"registry revoke " + reg + " --hint h --reason stolen", "", exitDone}, {"registry revoke " + reg + " --hint h", "", exitUsage},
