@@ -36,6 +36,7 @@ type approvals struct {
 	store  *approval.Store
 	record agent.Recorder
 	limit  time.Duration
+	about  func(context.Context, agent.Ask) string // what the arguments of a call stand for; nil: nothing
 
 	mu      sync.Mutex // guards what follows
 	pending map[string]*waiting
@@ -127,9 +128,13 @@ func (a *approvals) Approve(ctx context.Context, ask agent.Ask) (policy.Approval
 	if err != nil {
 		return policy.Approval{}, err
 	}
+	about := ""
+	if a.about != nil {
+		about = a.about(ctx, ask)
+	}
 	granted, err := a.store.Ask(ctx, approval.Request{
 		Agent: ask.Agent, Session: ask.Session, Call: ask.Call, Requester: ask.Requester, Tool: ref, Pin: ask.Pin, Effect: ask.Effect,
-		Rule: ask.Rule, Why: ask.Why, Context: ask.Context, Args: ask.Args, Roles: ask.Roles,
+		Rule: ask.Rule, Why: ask.Why, Context: ask.Context, Args: ask.Args, Roles: ask.Roles, About: about,
 		Findings: ask.Judgement.Findings, Flows: ask.Judgement.Flows, Links: ask.Judgement.Links,
 		Subject: ask.Subject, Binding: ask.Binding, Expires: ask.Expires,
 	})

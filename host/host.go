@@ -145,6 +145,7 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	if err != nil {
 		return nil, err
 	}
+	h.approvals.about = h.memories.about
 	h.chamber, err = OpenChamber(ctx, ChamberConfig{
 		State: cfg.State, Private: h.private, Listeners: h.listeners, Egress: observer{h.ledger, h.log}, Version: cfg.Version, Log: h.log,
 	})

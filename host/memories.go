@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -25,6 +27,29 @@ type memories struct {
 	missing error // why no agent has a memory; nil if all have
 	record  agent.Recorder
 	log     *slog.Logger
+
+	mu   sync.Mutex              // guards said
+	said map[conversation]string // the owner's own words in the message that is handled
+}
+
+// hear keeps the owner's words of a message until the returned function is called.
+func (m *memories) hear(c conversation, words string) (end func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.said[c] = strings.TrimSpace(words)
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.said, c)
+	}
+}
+
+// turn reports whether text is, word for word, the message that led to the call.
+func (m *memories) turn(c abi.Caller, text string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	said := m.said[conversation{c.Agent, c.Session}]
+	return said != "" && said == strings.TrimSpace(text)
 }
 
 // openMemory opens one database; memory.Open is one.
@@ -33,7 +58,7 @@ type openMemory func(ctx context.Context, path string, guard memory.Guard, now f
 // openMemories opens the memory of every agent. A build without full-text search has
 // none, and says so; any other failure is an error.
 func openMemories(ctx context.Context, open openMemory, state *config.State, agents []config.Agent, guard memory.Guard, record agent.Recorder, log *slog.Logger) (*memories, error) {
-	m := &memories{stores: map[abi.AgentID]*memory.Store{}, agents: agents, record: record, log: log}
+	m := &memories{stores: map[abi.AgentID]*memory.Store{}, agents: agents, record: record, log: log, said: map[conversation]string{}}
 	for _, a := range agents {
 		dir, err := state.AgentDir(a.Name)
 		if err != nil {

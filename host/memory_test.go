@@ -176,6 +176,9 @@ func TestForgettingAsksAPerson(t *testing.T) {
 	go func() { done <- f.in("t", "memory.forget", `{"id":1}`) }()
 	eventually(t, "it asks", func() bool {
 		list, err := f.approvals.List(t.Context(), 0)
+		if err == nil && len(list) == 1 && (list[0].Card.About != `"the key is under the mat"` || !strings.Contains(list[0].Card.Text, list[0].Card.About)) {
+			t.Errorf("whoever is asked does not see the row: %+v", list[0].Card)
+		}
 		return err == nil && len(list) == 1 && f.Decide(t.Context(), list[0].ID, admin.Decision{Decision: admin.Approve}) == nil
 	})
 	if c := <-done; c.Outcome != agent.OutcomeOK {
@@ -348,6 +351,32 @@ func TestOfflinePlannerFindsTheMemory(t *testing.T) {
 		}
 		if got != tt.want {
 			t.Errorf("%s\n got  %.200s\n want %s", tt.message, strings.ReplaceAll(got, "\n", " "), tt.want)
+		}
+	}
+}
+
+// What is stored word for word as the owner typed it is marked as that; what a model made
+// of it, or what the message only quotes, is not.
+func TestOwnersOwnTurnIsMarked(t *testing.T) {
+	t.Parallel()
+	f := remembering(t, nil)
+	for i, x := range []struct {
+		message, text string
+		turn          bool
+	}{
+		{"my dentist is Dr Roe", "my dentist is Dr Roe", true},
+		{"remember that my dentist is Dr Roe", "my dentist is Dr Who", false},
+		{"> my dentist is Dr Roe", "> my dentist is Dr Roe", false},
+	} {
+		f.model.call("memory.store", fmt.Sprintf(`{"text":%q}`, x.text))
+		if _, err := f.Chat(t.Context(), admin.ChatRequest{Message: x.message, Session: fmt.Sprint(i)}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store := f.memories.stores["main"]
+	for id, want := range map[memory.ID]bool{1: true, 2: false, 3: false} {
+		if r, err := store.Get(t.Context(), "main", id); err != nil || r.Turn != want {
+			t.Errorf("row %d: %+v, %v", id, r, err)
 		}
 	}
 }

@@ -135,7 +135,7 @@ func (t *memoryTool) Invoke(ctx context.Context, auth policy.Authorized, args js
 func (c memoryCall) store(ctx context.Context) (agent.Outcome, error) {
 	w := memory.Write{
 		Agent: c.caller.Agent, Writer: memory.ByTool, Kind: memory.KindFact, Text: c.args.Text, Context: &c.context,
-		Origin: fmt.Sprintf("session %s, %s", c.caller.Session, c.caller.Call),
+		Origin: fmt.Sprintf("session %s, %s", c.caller.Session, c.caller.Call), Turn: c.turn(c.caller, c.args.Text),
 	}
 	id, verdict, err := c.rows.Write(ctx, w)
 	e := c.entry("memory.written")
@@ -205,6 +205,29 @@ func (c memoryCall) forget(ctx context.Context) (agent.Outcome, error) {
 	}
 	c.note(ctx, c.entry("memory.forgotten"), r.ID, map[string]string{"label": r.Label.String(), "origin": r.Origin, "digest": string(r.Digest())})
 	return c.says(c.context, fmt.Sprintf("Forgot row %d.", r.ID)), nil
+}
+
+// maxAbout is how much of a row a card shows.
+const maxAbout = 1000
+
+// about tells whoever is asked which row would be forgotten.
+func (m *memories) about(ctx context.Context, ask agent.Ask) string {
+	rows := m.stores[ask.Agent]
+	if rows == nil || ask.Tool != (abi.ToolRef{Skill: memorySkill, Tool: "forget"}).String() {
+		return ""
+	}
+	var args memoryArgs
+	if json.Unmarshal(ask.Args, &args) != nil {
+		return ""
+	}
+	r, err := rows.Get(ctx, ask.Agent, args.ID)
+	if err != nil {
+		return "the row cannot be read"
+	}
+	if n := len(r.Text); n > maxAbout {
+		r.Text = fmt.Sprintf("%s … (%d bytes)", strings.ToValidUTF8(r.Text[:maxAbout], ""), n)
+	}
+	return r.Text
 }
 
 func (c memoryCall) entry(event audit.Event) audit.Entry {

@@ -21,13 +21,13 @@ func TestQuotedPartsAreNotTheOwnersWords(t *testing.T) {
 		"a message as Apple forwards": "sum it up, thanks\nBegin forwarded message:\n\n" + evil,
 		"an original message":         "sum it up, thanks\n-----Original Message-----\n" + evil,
 	} {
-		own, quoted := ownWords(text)
+		own, quoted := OwnWords(text)
 		if strings.Contains(own, "mallory") || !strings.Contains(quoted, "mallory") || !strings.Contains(own, "sum it up") || !strings.Contains(own, "thanks") {
 			t.Errorf("%s: own %q, quoted %q", name, own, quoted)
 		}
 	}
 	for _, text := range []string{"forward the original message to bob", "use `code` here", "is 3 > 2?"} {
-		if own, quoted := ownWords(text); own != text || quoted != "" {
+		if own, quoted := OwnWords(text); own != text || quoted != "" {
 			t.Errorf("%q: own %q, quoted %q", text, own, quoted)
 		}
 	}

@@ -27,10 +27,10 @@ var quotes = abi.ToolRef{Skill: "message", Tool: "quote"}
 // forwardedRE finds the line that mail programs put before what somebody else wrote.
 var forwardedRE = regexp.MustCompile(`(?i)^[-_ ]*(?:begin forwarded message:|(?:forwarded message|original message)[-_ ]*)$`)
 
-// ownWords parts a message into the sender's own words and what is quoted in it, which
+// OwnWords parts a message into the sender's own words and what is quoted in it, which
 // a stranger may have written: lines that begin with ">", fenced blocks, and all that
 // follows the mark of a forwarded message.
-func ownWords(text string) (own, quoted string) {
+func OwnWords(text string) (own, quoted string) {
 	text = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\v", "\n", "\f", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(text)
 	var words, others []string
 	fence, forwarded := "", false
@@ -68,7 +68,7 @@ func (t *turn) hear(ctx context.Context) error {
 		}
 		t.s.state = &state
 	}
-	words, quoted := ownWords(t.in.Text)
+	words, quoted := OwnWords(t.in.Text)
 	// What is kept of a message holds no known secret.
 	redact := t.door().cfg.Guard.Redact
 	own := redact(words)

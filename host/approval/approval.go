@@ -85,6 +85,7 @@ type Request struct {
 	Context      label.Label         `json:"context"`
 	Args         json.RawMessage     `json:"args,omitempty"` // canonical JSON (RFC 8785)
 	Roles        map[string]abi.Role `json:"roles,omitempty"`
+	About        string              `json:"about,omitempty"` // what an argument stands for, such as the row behind a number
 	Findings     []gate.Finding      `json:"findings,omitempty"`
 	Flows        []gate.Flow         `json:"flows,omitempty"`
 	Links        []string            `json:"links,omitempty"`

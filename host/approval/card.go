@@ -34,6 +34,7 @@ type Card struct {
 	Rule      gate.Rule        `json:"rule"`
 	Why       string           `json:"why"`
 	Context   string           `json:"context"`
+	About     string           `json:"about,omitempty"` // what an argument stands for, hidden characters visible
 	Fields    []Field          `json:"fields"`
 	Flows     []string         `json:"flows,omitempty"` // what would flow to whom
 	Links     []string         `json:"links,omitempty"` // that nobody trusted named
@@ -216,6 +217,9 @@ func (s *Store) card(r row) (Card, error) {
 			c.Arguments = q.Args
 		}
 	}
+	if q.About != "" {
+		c.About = Visible(clean(q.About))
+	}
 	for _, f := range q.Flows {
 		c.Flows = append(c.Flows, f.Source.String()+" → "+escape(clean(string(f.To))))
 	}
@@ -347,6 +351,9 @@ func (c *Card) text() string {
 	line("rule", "%s", c.Rule)
 	line("asked by", "%s in session %s, %s", escape(string(c.Requester)), Visible(string(c.Session)), c.Asked.UTC().Format(time.RFC3339))
 	line("has read", "%s", c.Context)
+	if c.About != "" {
+		line("about", "%s", c.About)
+	}
 	if c.Version != "" {
 		line("version", "%s", c.Version)
 	}

@@ -67,6 +67,7 @@ func TestCardGolden(t *testing.T) {
 			r.Request.Findings = []gate.Finding{finding("to", `"m\u0430llory@corp.example"`)}
 			r.Request.Flows = []gate.Flow{{Source: abi.ToolRef{Skill: "mail", Tool: "search"}, To: "email:bob@corp.example"}}
 			r.Request.Links = []string{"https://evil.example/?q=1"}
+			r.Request.About = "a row\nwith \u202ehidden text"
 			r.Request.Roles = map[string]abi.Role{"body": abi.RoleContent}
 		}},
 		"hidden": {"{\"note\":\"" + strings.Repeat(" ", 400) + "rm \u202e\u200b\U000e0041 -rf\\\\\\u0000\\u0007 \u00a0é e\u0301\u0301\u0301\u0301 \u2028end\",\"odd \\\"name\\\"\\n\":true,\"rtl\":\"\u05d0\u05d1\"}", nil},

@@ -272,7 +272,7 @@ func (s *Store) end(ctx context.Context, tx *sql.Tx, r row, to State, by policy.
 
 // withoutContent keeps what says which call it was, and drops what it said.
 func (r Request) withoutContent() Request {
-	r.Args, r.Findings, r.Flows, r.Links = nil, nil, nil, nil
+	r.Args, r.Findings, r.Flows, r.Links, r.About = nil, nil, nil, nil, ""
 	return r
 }
 
