@@ -485,3 +485,38 @@ func FuzzImageManifest(f *testing.F) {
 		}
 	})
 }
+
+// TestTokenOfTheRegistryIsUsed logs in the way that most registries ask for: a token
+// for the password, at a service that the operator named or the registry itself.
+func TestTokenOfTheRegistryIsUsed(t *testing.T) {
+	t.Parallel()
+	d, a := published(t, true)
+	d.lie = func(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+		user, secret, basic := r.BasicAuth()
+		switch {
+		case r.URL.Path == "/token" && basic && user == "me" && secret == "secret" && r.URL.Query().Get("scope") == "repository:acme/hello:pull":
+			_, _ = io.WriteString(w, `{"token":"t"}`)
+		case r.URL.Path == "/token":
+			w.WriteHeader(http.StatusForbidden)
+		case r.Header.Get("Authorization") == "Bearer t":
+			return false
+		default:
+			w.Header().Set("WWW-Authenticate", `Bearer realm="`+d.url+`/token",service="x"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		return true
+	}
+	o := Options{Client: d.client(), Login: func(context.Context, string) (string, string, error) { return "me", "secret", nil }}
+	p, err := Fetch(t.Context(), d.ref(":1.2.0"), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, p, a)
+	if n := d.count("GET /token"); n != 1 {
+		t.Errorf("%d tokens were asked for", n)
+	}
+	o.Login = func(context.Context, string) (string, string, error) { return "me", "wrong", nil }
+	if _, err := Fetch(t.Context(), d.ref(":1.2.0"), o); err == nil {
+		t.Error("a wrong password was taken")
+	}
+}
