@@ -93,6 +93,12 @@ func TestFolderSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	reason(t, r.refresh(), NoData) // half a copy
+	if err := os.RemoveAll(copied); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(copied, os.DirFS(r.dir)); err != nil {
+		t.Fatal(err)
+	}
 	outside := filepath.Join(t.TempDir(), "timestamp.json")
 	if err := os.Rename(filepath.Join(copied, "timestamp.json"), outside); err != nil {
 		t.Fatal(err)
@@ -114,8 +120,8 @@ func TestSources(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for source, want := range map[string]string{
-		"http://registry.example/": "plain http",
-		"http://localhost:9/":      "plain http",
+		"http://registry.example/": "addresses; use https",
+		"http://localhost:9/":      "addresses; use https",
 		"ftp://registry.example/":  "want https",
 		"registry":                 "want https",
 		"./registry":               "want https",
