@@ -92,7 +92,14 @@ func (g *Guard) keep(ctx context.Context, k key, s *session) error {
 	if g.keeper == nil || !s.changed {
 		return nil
 	}
-	data, err := json.Marshal(s.kept())
+	state := s.kept()
+	known := g.known()
+	state.Tails = slices.DeleteFunc(state.Tails, func(t keptTail) bool { return known.Find(t.Last) != "" })
+	data, err := json.Marshal(state)
+	if err == nil && known.Find(data) != "" { // no store holds what a secret can be read from
+		state.Tails = nil
+		data, err = json.Marshal(state)
+	}
 	if err == nil {
 		err = g.keeper.Guard(ctx, k.agent, k.session, data, s.met != nil)
 	}

@@ -25,6 +25,7 @@ func flow() []Control {
 		{"a hop to www. carries no header of the guest", "broker/redirect.go", "x.headers, x.auth = crossOrigin(x.headers), \"\"", "x.auth = \"\"", "broker.TestBoundHopCarriesNothingNew"},
 		{"a mark outlives the process", "internal/guard/keep.go", "\ts.met = kept.Met\n", "", "internal/guard.TestAnotherProcessRemembers"},
 		{"the end of what went out outlives the process", "internal/guard/keep.go", "for _, t := range kept.Tails {", "for _, t := range kept.Tails[:0] {", "internal/guard.TestAnotherProcessRemembers"},
+		{"what is kept of a conversation holds no secret", "internal/guard/keep.go", "if err == nil && known.Find(data) != \"\" {", "if false {", "host.TestNoSecretLeavesADaemon"},
 		{"a mark is kept when it is made", "internal/guard/guard.go", "\t\t_ = g.Save(context.WithoutCancel(ctx), h.Place.Agent, h.Place.Session)\n", "", "internal/guard.TestAnotherProcessRemembers"},
 		{"a state that cannot be read marks", "internal/guard/keep.go", "\t\ts.met = &Hit{Place: Place{Agent: k.agent, Session: k.session, Sink: Audit}, Secret: Lost, Action: Block}\n", "", "internal/guard.TestLostStateIsCompromised"},
 		{"nothing goes to one recipient too many", "internal/guard/guard.go", "if len(s.tails) >= maxTails {", "if len(s.tails) >= maxTails {\n\t\t\tclear(s.tails)\n\t\t}\n\t\tif false {", "internal/guard.TestNoRecipientIsForgotten"},
