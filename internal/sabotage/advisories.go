@@ -17,7 +17,6 @@ func advisories() []Control {
 		{"data from the future is no answer", "skills/advisory/index.go", "age <= maxAge && age >= -clockSkew", "age <= maxAge", pkg + "TestWithoutDataOrWithOldDataNothingPasses"},
 		{"damaged data is no answer", "skills/advisory/seal.go", "if have != s.seal {", "if false && have != s.seal {", pkg + "TestRowsThatAreMissingOrChangedAreNoticed"},
 		{"a missing record is no answer", check, "if facts == nil {\n\t\t\treturn nil, errors.New(\"a record is missing\")", "if facts == nil && errors.New(\"\") != nil {\n\t\t\tcontinue", pkg + "TestRecordThatVanishesBesideAReaderIsNoticed"},
-		{"an answer is of its data", "skills/advisory/seal.go", "k != nil && k.seal == s.seal", "k != nil", pkg + "TestAnswersAreRememberedAsLongAsTheirData"},
 		{"a package has one version", names, "len(p.Version) > maxVersion || !reg.pinned.MatchString(p.Version)", "len(p.Version) > maxVersion", pkg + "TestPackagesThatCannotBeJudged"},
 		{"names have one spelling", record, "name := reg.name(a.GetPackage().GetName())", "name := a.GetPackage().GetName()\n\t_ = reg", pkg + "TestWhatIsKnownAgainstAPackage"},
 		{"versions have one spelling", check, "slices.Compact([]string{p.Version, canonical(p.Ecosystem, p.Version)})", "[]string{p.Version}", pkg + "TestWhatIsKnownAgainstAPackage"},

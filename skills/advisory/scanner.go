@@ -61,12 +61,13 @@ func (x *Index) OSVScanner(ctx context.Context, r Report, path, kind string) (Sc
 	out := ScannerResults{Results: []ScannerSource{}}
 	source := ScannerSource{}
 	source.Source.Path, source.Source.Type = path, kind
+	records := shelf{x, map[string]printed{}}
 	for rest := r.Findings; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].Package == rest[0].Package {
 			n++
 		}
-		p, err := x.scannerPackage(ctx, rest[:n])
+		p, err := records.pack(ctx, rest[:n])
 		if err != nil {
 			return out, err
 		}
@@ -78,22 +79,49 @@ func (x *Index) OSVScanner(ctx context.Context, r Report, path, kind string) (Sc
 	return out, nil
 }
 
-func (x *Index) scannerPackage(ctx context.Context, findings []Finding) (ScannerPackage, error) {
+// printed is a record as it is printed.
+type printed struct {
+	text  json.RawMessage
+	score float64 // -1: none
+}
+
+// shelf reads each record once, however many packages it is about.
+type shelf struct {
+	x    *Index
+	read map[string]printed // by ecosystem and id
+}
+
+func (s shelf) record(ctx context.Context, f Finding) (printed, error) {
+	key := string(f.Package.Ecosystem) + " " + f.ID
+	if r, ok := s.read[key]; ok {
+		return r, nil
+	}
+	v, err := s.x.record(ctx, f)
+	if err != nil {
+		return printed{}, err
+	}
+	// Readers of the model decode strictly: a field that the schema does not have stays out.
+	text, err := protojson.Marshal(v)
+	if err != nil {
+		return printed{}, fmt.Errorf("stored record %.80q: %w", f.ID, err)
+	}
+	r := printed{text: text}
+	r.score, _ = score(v.GetSeverity())
+	s.read[key] = r
+	return r, nil
+}
+
+func (s shelf) pack(ctx context.Context, findings []Finding) (ScannerPackage, error) {
 	var p ScannerPackage
 	p.Package.Name, p.Package.Version, p.Package.Ecosystem = findings[0].Package.Name, findings[0].Package.Version, findings[0].Package.Ecosystem
 	scores := map[string]float64{}
 	for _, f := range findings {
-		v, err := x.record(ctx, f)
+		r, err := s.record(ctx, f)
 		if err != nil {
 			return p, err
 		}
-		// Readers of the model decode strictly: a field that the schema does not have stays out.
-		text, err := protojson.Marshal(v)
-		if err != nil {
-			return p, fmt.Errorf("stored record %.80q: %w", f.ID, err)
-		}
-		p.Vulnerabilities = append(p.Vulnerabilities, text)
-		scores[f.ID], _ = score(v.GetSeverity())
+		p.Vulnerabilities = append(p.Vulnerabilities, r.text)
+		scores[f.ID] = r.score
 	}
 	for _, group := range groups(findings) {
 		g, worst := ScannerGroup{}, -1.0
