@@ -48,7 +48,7 @@ func startOf(a config.Agent) gate.State {
 //     sends; so does each origin that a need names by itself
 //   - such a tool is no read and no local change, and its method is GET if all that
 //     the skill asks for is to fetch, without a secret
-//   - free text is never inert
+//   - what is neither one of a list nor a small number is not inert: it is control
 func observed(d abi.Descriptor, t abi.Tool, m *abi.Manifest) abi.Descriptor {
 	d.Args, d.Recipients = maps.Clone(d.Args), slices.Clone(d.Recipients)
 	schema, open := propertiesOf(t.InputSchema), openSchema(t.InputSchema)
@@ -81,7 +81,7 @@ func observed(d abi.Descriptor, t abi.Tool, m *abi.Manifest) abi.Descriptor {
 	}
 	for name, role := range d.Args {
 		if p, ok := schema[name]; role == abi.RoleInert && (!ok || !p.small()) {
-			d.Args[name] = abi.RoleContent
+			d.Args[name] = abi.RoleControl
 		}
 	}
 	return d
@@ -99,13 +99,23 @@ type property struct {
 	Type  any               `json:"type"`
 	Enum  []json.RawMessage `json:"enum"`
 	Const json.RawMessage   `json:"const"`
+	Min   *float64          `json:"minimum"`
+	Max   *float64          `json:"maximum"`
 }
 
-// small reports whether the value is a number, a truth value or one of a list.
+// maxInert bounds the numbers that an inert argument can be: about as much as whoever
+// chooses it can say with it.
+const maxInert = 1000
+
+// small reports whether the value is a truth value, one of a list or a small number.
 func (p property) small() bool {
 	switch p.Type {
-	case "integer", "number", "boolean":
+	case "boolean":
 		return true
+	case "integer":
+		if p.Min != nil && p.Max != nil && *p.Max-*p.Min <= maxInert {
+			return true
+		}
 	}
 	return len(p.Enum) > 0 || len(p.Const) > 0
 }

@@ -199,9 +199,9 @@ func TestMandateOfTheConfiguration(t *testing.T) {
 // A tool's descriptor is raised by what its schema and the skill's needs show.
 func TestDescriptorsAreRaisedByRule(t *testing.T) {
 	t.Parallel()
-	schema := abi.Tool{InputSchema: []byte(`{"type":"object","properties":{"url":{"type":"string"},"n":{"type":"integer"},"sort":{"enum":["a","b"]},"free":{"type":"string"}}}`)}
+	schema := abi.Tool{InputSchema: []byte(`{"type":"object","properties":{"url":{"type":"string"},"n":{"type":"integer","minimum":1,"maximum":1000},"yes":{"type":"boolean"},"page":{"type":"integer","minimum":0},"cents":{"type":"integer","minimum":0,"maximum":100000},"share":{"type":"number","minimum":0,"maximum":1},"sort":{"enum":["a","b"]},"free":{"type":"string"}}}`)}
 	roles := func() map[string]abi.Role {
-		return map[string]abi.Role{"url": abi.RoleInert, "n": abi.RoleInert, "sort": abi.RoleInert, "free": abi.RoleInert, "gone": abi.RoleInert}
+		return map[string]abi.Role{"url": abi.RoleInert, "n": abi.RoleInert, "sort": abi.RoleInert, "free": abi.RoleInert, "gone": abi.RoleInert, "yes": abi.RoleInert, "page": abi.RoleInert, "cents": abi.RoleInert, "share": abi.RoleInert}
 	}
 	get := abi.HTTPNeed{Argument: "url", Methods: []string{"GET"}}
 	post := abi.HTTPNeed{Argument: "url", Methods: []string{"GET", "POST"}}
@@ -231,7 +231,7 @@ func TestDescriptorsAreRaisedByRule(t *testing.T) {
 		if d.Effect != x.effect || !slices.Equal(d.Recipients, x.to) || d.Method != x.method {
 			t.Errorf("%s: %+v", name, d)
 		}
-		for arg, want := range map[string]abi.Role{"n": abi.RoleInert, "sort": abi.RoleInert, "free": abi.RoleContent, "gone": abi.RoleContent} {
+		for arg, want := range map[string]abi.Role{"n": abi.RoleInert, "sort": abi.RoleInert, "free": abi.RoleControl, "gone": abi.RoleControl, "yes": abi.RoleInert, "page": abi.RoleControl, "cents": abi.RoleControl, "share": abi.RoleControl} {
 			if d.Args[arg] != want {
 				t.Errorf("%s: %s is %v, want %v", name, arg, d.Args[arg], want)
 			}

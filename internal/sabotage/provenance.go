@@ -11,6 +11,7 @@ func provenance() []Control {
 		{"a name is that of the record's own field", record, "nameRE.MatchString(field[0].Value) && ", "", "internal/atom.TestRecordsNameTheirValues"},
 		{"only the host mints identifiers", "host/agent/run.go", "if p.tool.Native {", "if true {", "host/agent.TestOnlyTheHostMints"},
 		{"what was compared is what is sent", flow, "if l.text.Spells(l.value) {", "if true {", "host/policy/gate.TestComparedIsSent"},
+		{"what is not small is not inert", "host/gate.go", "role == abi.RoleInert && (!ok || !p.small())", "role == abi.RoleInert && !ok", "host.TestDescriptorsAreRaisedByRule"},
 		{"a minted identifier is its store's", flow, "return m.Skill == ref.Skill && ", "return ", "host/policy/gate.TestMintedAndNamedReaders"},
 	}
 }
