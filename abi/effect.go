@@ -1,6 +1,9 @@
 package abi
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // Effect says what a tool does to the world. The zero value is the strictest.
 type Effect uint8
@@ -127,6 +130,10 @@ type Descriptor struct {
 	Args       map[string]Role `yaml:"args" json:"args,omitempty"`             // an argument that is not listed is control
 	Recipients []string        `yaml:"recipients" json:"recipients,omitempty"` // JSON Pointers into the arguments that name who receives bytes; host(POINTER) is the host of a URL
 	Method     string          `yaml:"-" json:"method,omitempty"`              // set by the host: GET when all that the tool can do with its URL is fetch it
+
+	// Defaults are those that the tool's schema declares for its arguments, null where it
+	// declares none. Set by the host.
+	Defaults map[string]json.RawMessage `yaml:"-" json:"defaults,omitempty"`
 }
 
 // Role returns the role of the argument name; undeclared means control.

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
-	"github.com/glovebox-dev/glovebox/host/policy/gate"
 )
 
 // Errors of Builder.
@@ -87,7 +86,7 @@ func (b *Builder) Add(e Entry) error {
 			return fmt.Errorf("%w: %q and %q", ErrConflict, e.Ref, other)
 		}
 	}
-	e.Descriptor = gate.Sealed(e.Descriptor)
+	e.Descriptor = Complete(e.Descriptor, e.Schema)
 	e.Schema = slices.Clone(e.Schema)
 	if b.tools == nil {
 		b.tools, b.folded = map[abi.ToolRef]registered{}, map[string]abi.ToolRef{}

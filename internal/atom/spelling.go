@@ -11,7 +11,7 @@ import (
 // canonical form in the case of letters, spaces, hyphens and parentheses alone.
 func (s Seq) Spells(raw any) bool {
 	text, ok := raw.(string)
-	if !ok {
+	if !ok || len(s) == 1 && s[0].Value == text {
 		return true // numbers and words of JSON have one spelling
 	}
 	if len(s) == 1 && s[0].Kind == URL {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/policy"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -37,7 +38,7 @@ func agentDojoTool(t Tool) Tool {
 		d.Recipients = append(d.Recipients, "/"+name)
 		optional = optional && !slices.Contains(schema.Required, name)
 	}
-	t.Descriptor = d
+	t.Descriptor = policy.Complete(d, t.Schema)
 	t.Alone = d.Effect == abi.EffectEgress && len(d.Recipients) > 0 && optional
 	t.Content = []string{"subject", "body", "title", "description", "location", "content"}
 	t.Writer = label.Owner

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/policy"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -182,6 +183,7 @@ func (s *Suite) fits(suite string, c Call) error {
 //     items are shown is content too; every other argument is control
 //   - addresses of people (email, iban, phone, chat, user) are recipients of a tool
 //     whose effect leaves the host, and so is the host of a uri
+//   - an optional argument is nothing by default, and its schema says so
 //   - a tool without a declared effect has an empty descriptor
 func (d declared) build() (Tool, error) {
 	t := Tool{Suite: own, Name: d.Name, Description: d.Does, Mints: d.Mints, ResultPrivate: d.Private, Receipt: d.Writer == "", Writer: label.Owner}
@@ -206,6 +208,9 @@ func (d declared) build() (Tool, error) {
 		shape, role, recipient := kindOf(kind)
 		if strings.Contains(spelled, "[]") {
 			shape = map[string]any{"type": "array", "items": shape}
+		}
+		if !strings.HasSuffix(spelled, "!") {
+			shape["default"] = nil
 		}
 		properties[arg] = shape
 		if d.Effect == nil {
@@ -234,7 +239,7 @@ func (d declared) build() (Tool, error) {
 	if err != nil {
 		return t, err
 	}
-	t.Schema, t.Descriptor = schema, desc
+	t.Schema, t.Descriptor = schema, policy.Complete(desc, schema)
 	for arg := range d.Args {
 		if desc.Role(arg) == abi.RoleControl {
 			t.ControlArgs = append(t.ControlArgs, arg)

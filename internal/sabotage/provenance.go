@@ -12,6 +12,8 @@ func provenance() []Control {
 		{"only the host mints identifiers", "host/agent/run.go", "if p.tool.Native {", "if true {", "host/agent.TestOnlyTheHostMints"},
 		{"what was compared is what is sent", flow, "if l.text.Spells(l.value) {", "if true {", "host/policy/gate.TestComparedIsSent"},
 		{"what is not small is not inert", "host/gate.go", "role == abi.RoleInert && (!ok || !p.small())", "role == abi.RoleInert && !ok", "host.TestDescriptorsAreRaisedByRule"},
+		{"what is left out needs a default", flow, "if def == nil || args[name]", "if args[name]", "host/policy/gate.TestAbsentControlNeedsADefault"},
+		{"a default comes from the schema", "host/policy/schema.go", "\td.Defaults = map[string]json.RawMessage{}\n", "", "host/policy.TestDefaultsComeFromTheSchema"},
 		{"a minted identifier is its store's", flow, "return m.Skill == ref.Skill && ", "return ", "host/policy/gate.TestMintedAndNamedReaders"},
 	}
 }

@@ -3,7 +3,6 @@ package gate
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,7 +29,7 @@ var idRE = regexp.MustCompile(`^(?:(\w+?)_?)?(?:id|Id|ID)$`)
 // unendorsed returns the control values that neither the owner's words nor anything
 // trusted holds.
 func (s *State) unendorsed(ref abi.ToolRef, pin abi.Digest, d abi.Descriptor, controls []leaf, args map[string]any, irreversible bool) []Finding {
-	var out []Finding
+	out := unset(d, controls, args)
 	for i := range controls {
 		l := &controls[i]
 		why := "it can be read in more than one way; pass it as it was named" // the tool gets it as it is
@@ -42,6 +41,22 @@ func (s *State) unendorsed(ref abi.ToolRef, pin abi.Digest, d abi.Descriptor, co
 		}
 		out = append(out, Finding{Argument: l.arg, Value: show(l.value), Why: why})
 	}
+	return out
+}
+
+// unset returns the control arguments that are absent or empty although the tool does
+// not say what it does then: who gets it, or how much, would be anybody's guess.
+func unset(d abi.Descriptor, controls []leaf, args map[string]any) []Finding {
+	var out []Finding
+	for name, def := range d.Defaults {
+		if d.Role(name) != abi.RoleControl || slices.ContainsFunc(controls, func(l leaf) bool { return l.arg == name }) {
+			continue
+		}
+		if def == nil || args[name] != nil && !slices.Contains([]string{"null", `""`, "[]", "{}"}, string(def)) {
+			out = append(out, Finding{Argument: name, Value: show(args[name]), Why: "the tool declares no default for it"})
+		}
+	}
+	slices.SortFunc(out, func(a, b Finding) int { return strings.Compare(a.Argument, b.Argument) })
 	return out
 }
 
@@ -106,13 +121,17 @@ func (s *State) receivers(d abi.Descriptor, args map[string]any) ([]label.Princi
 		}
 	}
 	for _, expr := range d.Recipients {
-		pointer, fixed := pointerOf(expr)
+		pointer, fixed := Pointer(expr)
 		if fixed {
 			add(label.Principal(expr))
 			continue
 		}
+		value := resolve(args, pointer)
+		if def := d.Defaults[unescape.Replace(pointer[1:])]; value == nil && def != nil {
+			_ = json.Unmarshal(def, &value) // part of a schema that was read
+		}
 		var room [4]leaf
-		found, err := appendLeaves(room[:0], pointer, resolve(args, pointer))
+		found, err := appendLeaves(room[:0], pointer, value)
 		if err != nil {
 			return nil, err
 		}
@@ -123,23 +142,9 @@ func (s *State) receivers(d abi.Descriptor, args map[string]any) ([]label.Princi
 	return out, nil
 }
 
-// Sealed returns a copy of d, into which the caller keeps no way, with every argument
-// that names a recipient raised to control.
-func Sealed(d abi.Descriptor) abi.Descriptor {
-	d.Args = maps.Clone(d.Args)
-	d.Recipients = slices.Clone(d.Recipients)
-	for _, expr := range d.Recipients {
-		pointer, fixed := pointerOf(expr)
-		name, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
-		if name = strings.NewReplacer("~1", "/", "~0", "~").Replace(name); !fixed && d.Role(name) != abi.RoleControl {
-			d.Args[name] = abi.RoleControl
-		}
-	}
-	return d
-}
-
-// pointerOf returns the JSON Pointer of a recipient, or that it is a fixed one.
-func pointerOf(expr string) (pointer string, fixed bool) {
+// Pointer returns the JSON Pointer (RFC 6901) that a recipient of a descriptor is, or
+// that it is a fixed one.
+func Pointer(expr string) (pointer string, fixed bool) {
 	if inner, ofHost := strings.CutPrefix(expr, "host("); ofHost {
 		expr = strings.TrimSuffix(inner, ")")
 	}
@@ -161,6 +166,9 @@ func PrincipalOf(t atom.Seq) label.Principal {
 	return label.Principal(strings.Join(parts, " "))
 }
 
+// unescape reads one step of a JSON Pointer.
+var unescape = strings.NewReplacer("~1", "/", "~0", "~")
+
 // resolve follows a JSON Pointer (RFC 6901); what is not there is nil.
 func resolve(v any, pointer string) any {
 	for step := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
@@ -168,10 +176,7 @@ func resolve(v any, pointer string) any {
 		if !ok {
 			return nil
 		}
-		if strings.Contains(step, "~") {
-			step = strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
-		}
-		v = object[step]
+		v = object[unescape.Replace(step)]
 	}
 	return v
 }

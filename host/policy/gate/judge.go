@@ -73,7 +73,7 @@ func (s *State) rules(ref abi.ToolRef, pin abi.Digest, d abi.Descriptor, control
 	switch {
 	case err != nil:
 		return Judgement{Rule: RuleHidden, Findings: []Finding{{Argument: "recipients", Why: err.Error()}}}
-	case d.Effect == abi.EffectEgress && len(d.Recipients) > 0 && len(to) == 0:
+	case d.Effect == abi.EffectEgress && len(d.Recipients) > 0 && len(to) == 0 && len(unset(d, controls, args)) == 0:
 		return Judgement{Verdict: VerdictAllow, Rule: RuleLocal} // it tells who receives, and nobody does
 	case s.Context.Integrity == label.Owner && !irreversible:
 		return Judgement{Verdict: VerdictAllow, Rule: RuleClean}

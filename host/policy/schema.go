@@ -1,0 +1,44 @@
+package policy
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/policy/gate"
+)
+
+// Complete returns a copy of the descriptor d, into which the caller keeps no way, with
+// what the tool's inputSchema adds to it: whoever receives is named by control
+// arguments, and what an argument is that a call leaves out. A schema that cannot be
+// read declares nothing.
+func Complete(d abi.Descriptor, schema json.RawMessage) abi.Descriptor {
+	d.Args, d.Recipients = maps.Clone(d.Args), slices.Clone(d.Recipients)
+	for _, expr := range d.Recipients {
+		if pointer, fixed := gate.Pointer(expr); !fixed {
+			if name := argumentOf(pointer); d.Role(name) != abi.RoleControl {
+				d.Args[name] = abi.RoleControl
+			}
+		}
+	}
+	var s struct {
+		Properties map[string]struct {
+			Default json.RawMessage `json:"default"`
+		} `json:"properties"`
+	}
+	d.Defaults = map[string]json.RawMessage{}
+	if json.Unmarshal(schema, &s) == nil {
+		for name, p := range s.Properties {
+			d.Defaults[name] = p.Default
+		}
+	}
+	return d
+}
+
+// argumentOf returns the argument that a JSON Pointer leads into.
+func argumentOf(pointer string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
+	return strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
+}
