@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/policy/gate"
+	"github.com/glovebox-dev/glovebox/internal/canon"
 )
 
 // Complete returns a copy of the descriptor d, into which the caller keeps no way, with
@@ -18,7 +18,7 @@ func Complete(d abi.Descriptor, schema json.RawMessage) abi.Descriptor {
 	d.Args, d.Recipients = maps.Clone(d.Args), slices.Clone(d.Recipients)
 	for _, expr := range d.Recipients {
 		if pointer, fixed := gate.Pointer(expr); !fixed {
-			if name := argumentOf(pointer); d.Role(name) != abi.RoleControl {
+			if name := canon.First(pointer); d.Role(name) != abi.RoleControl {
 				d.Args[name] = abi.RoleControl
 			}
 		}
@@ -35,10 +35,4 @@ func Complete(d abi.Descriptor, schema json.RawMessage) abi.Descriptor {
 		}
 	}
 	return d
-}
-
-// argumentOf returns the argument that a JSON Pointer leads into.
-func argumentOf(pointer string) string {
-	name, _, _ := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
-	return strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
 }

@@ -45,9 +45,6 @@ func TestRecipientsAreControlOrFixed(t *testing.T) {
 	if j := Judge(tool("x"), "", nested, map[string]any{"who": map[string]any{"a/b": "mallory@evil.example", "c": nil}}, s); j.Rule != RuleProvenance || j.Findings[0].Argument != "who" {
 		t.Errorf("nested: %+v", j)
 	}
-	if j := Judge(tool("x"), "", nested, map[string]any{"who": "mallory@evil.example"}, s); j.Rule != RuleProvenance && j.Rule != RuleLocal {
-		t.Errorf("nothing where the recipient should be: %+v", j)
-	}
 	hidden := abi.Descriptor{Effect: abi.EffectEgress, Args: map[string]abi.Role{"to": abi.RoleContent}, Recipients: []string{"/to"}}
 	if j := Judge(tool("x"), "", hidden, map[string]any{"to": "a\u200b"}, s); j.Verdict != VerdictDeny || j.Rule != RuleHidden {
 		t.Errorf("a recipient that cannot be read: %+v", j)
@@ -55,6 +52,23 @@ func TestRecipientsAreControlOrFixed(t *testing.T) {
 	for _, bad := range []any{map[string]any{"k": "a\u200b"}, map[string]any{"a\u200b": nil}, list("a\u200b"), json.Number("1e3")} {
 		if j := Judge(tool("x"), "", hidden, map[string]any{"id": bad}, s); j.Verdict != VerdictDeny {
 			t.Errorf("%v: %+v", bad, j)
+		}
+	}
+}
+
+// What a pointer means receives, in lists, too; what it misses receives all the same.
+func TestPointersFindWhoReceives(t *testing.T) {
+	t.Parallel()
+	s := owner("invite bob@corp.example and ana@acme.example as r1").mandate("x").saw("files", private, "x")
+	s.Mandate = nil
+	people := list(map[string]any{"mail": "bob@corp.example"}, map[string]any{"mail": list("ana@acme.example"), "role": "r1"})
+	for pointer, want := range map[string]int{
+		"/who/mail": 2, "/who/0/mail": 2, "/who/1": 3, "/who/-/mail": 2, "/who/email": 3, "/who/mail/x": 3, "/who": 3, "/whom": 1, "/whom/0/mail": 1,
+	} {
+		d := abi.Descriptor{Effect: abi.EffectEgress, Recipients: []string{pointer}}
+		j := Judge(tool("x"), "", d, map[string]any{"who": people}, s)
+		if j.Rule != RuleReaders || len(j.Flows) != want {
+			t.Errorf("%s: %v by %s, flows %v, want %d", pointer, j.Verdict, j.Rule, j.Flows, want)
 		}
 	}
 }

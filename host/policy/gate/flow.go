@@ -9,6 +9,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/internal/atom"
+	"github.com/glovebox-dev/glovebox/internal/canon"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -126,12 +127,19 @@ func (s *State) receivers(d abi.Descriptor, args map[string]any) ([]label.Princi
 			add(label.Principal(expr))
 			continue
 		}
-		value := resolve(args, pointer)
-		if def := d.Defaults[unescape.Replace(pointer[1:])]; value == nil && def != nil {
-			_ = json.Unmarshal(def, &value) // part of a schema that was read
+		found, err := appendLeaves(nil, pointer, canon.Follow(args, pointer))
+		if name := canon.First(pointer); len(found) == 0 && err == nil {
+			// It leads nowhere: whatever is in the argument may receive, or what the tool
+			// takes in its place.
+			value, def := args[name], d.Defaults[name]
+			if value == nil && def != nil {
+				_ = json.Unmarshal(def, &value) // part of a schema that was read
+			}
+			if _, known := d.Defaults[name]; !known && value == nil {
+				add(unnamed)
+			}
+			found, err = appendLeaves(nil, pointer, value)
 		}
-		var room [4]leaf
-		found, err := appendLeaves(room[:0], pointer, value)
 		if err != nil {
 			return nil, err
 		}
@@ -166,20 +174,8 @@ func PrincipalOf(t atom.Seq) label.Principal {
 	return label.Principal(strings.Join(parts, " "))
 }
 
-// unescape reads one step of a JSON Pointer.
-var unescape = strings.NewReplacer("~1", "/", "~0", "~")
-
-// resolve follows a JSON Pointer (RFC 6901); what is not there is nil.
-func resolve(v any, pointer string) any {
-	for step := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		object, ok := v.(map[string]any)
-		if !ok {
-			return nil
-		}
-		v = object[unescape.Replace(step)]
-	}
-	return v
-}
+// unnamed receives where a descriptor points to no argument of its tool.
+const unnamed label.Principal = "somebody whom the tool does not name"
 
 // verbatim reports whether l is a URL that occurs whole in one earlier result and
 // would be fetched without anything of ours: no body, no other text.
