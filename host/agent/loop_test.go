@@ -328,7 +328,7 @@ func TestStateInMemoryIsBoundedByBytes(t *testing.T) {
 		s := &shelf{words: map[abi.SessionID][]string{}}
 		send := newTool("mail.send")
 		spec := send.spec(abi.EffectEgress, mailSchema)
-		spec.Descriptor.Args, spec.Descriptor.Recipients = map[string]abi.Role{"to": abi.RoleControl}, []string{"/to"}
+		spec.Descriptor.Args, spec.Descriptor.Recipients = map[string]abi.Role{"to": abi.RoleControl, "body": abi.RoleContent}, []string{"/to"}
 		k := newKit(t, nil, spec)
 		m := model(func(_ context.Context, p agent.Prompt) (agent.Turn, error) {
 			if p.Items[len(p.Items)-1].Result != nil {

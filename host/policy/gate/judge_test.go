@@ -156,13 +156,23 @@ var vocabulary = []string{"bob@corp.example", "mallory@evil.example", "GB29NWBK6
 func events() *rapid.Generator[[]event] {
 	one := rapid.Custom(func(t *rapid.T) event {
 		return event{
-			name:  rapid.SampledFrom([]string{"mail.search", "files", "web.get", "contacts"}).Draw(t, "tool"),
+			name:  rapid.SampledFrom([]string{"mail.search", "files", "web.get", "contacts", "echo"}).Draw(t, "tool"),
 			label: rapid.SampledFrom([]label.Label{private, public, ownData, {Integrity: label.Peer, Readers: label.ReadBy("email:bob@corp.example")}}).Draw(t, "label"),
 			words: rapid.SliceOfN(rapid.SampledFrom(vocabulary), 0, 4).Draw(t, "words"),
 			owner: rapid.IntRange(0, 3).Draw(t, "speaker") == 0,
 		}
 	})
 	return rapid.SliceOfN(one, 0, 6)
+}
+
+// labelIn is the label of the event's result: a tool that repeats its arguments says
+// nothing that is more trusted than what the model had seen.
+func (e event) labelIn(s State) label.Label {
+	l := e.label
+	if e.name == "echo" {
+		l.Integrity = min(l.Integrity, s.Context.Integrity)
+	}
+	return l
 }
 
 func run(history []event, s State) State {
@@ -179,7 +189,7 @@ func run(history []event, s State) State {
 		if e.name == "web.get" {
 			effect = abi.EffectEgress
 		}
-		s = s.Read(Source{Tool: tool(e.name), Effect: effect, Label: e.label, Text: text})
+		s = s.Read(Source{Tool: tool(e.name), Effect: effect, Label: e.labelIn(s), Text: text})
 	}
 	return s
 }
@@ -213,7 +223,7 @@ func TestNonInterference(t *testing.T) {
 		other := make([]event, len(history))
 		for i, e := range history {
 			other[i] = e
-			if !e.owner && e.label.Integrity == label.Tainted {
+			if !e.owner && e.labelIn(run(history[:i], base)).Integrity == label.Tainted {
 				other[i].words = rapid.SliceOfN(rapid.OneOf(rapid.SampledFrom(vocabulary), rapid.String()), 0, 6).Draw(t, "hostile")
 			}
 		}
