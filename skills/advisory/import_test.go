@@ -134,7 +134,10 @@ func TestFolder(t *testing.T) {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	dir := t.TempDir()
-	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "a.json")); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "beside"), []byte(rec("A", "example.com/a", good)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("beside", filepath.Join(dir, "a.json")); err != nil {
 		t.Fatal(err)
 	}
 	root, err := os.OpenRoot(dir)
