@@ -76,9 +76,8 @@ func (h *Host) handle(ctx context.Context, who *agent.Agent, c conversation, w *
 			}
 		}
 	}
-	if own, quoted := agent.OwnWords(text); quoted == "" {
-		defer h.memories.hear(c, own)()
-	}
+	own, _ := agent.OwnWords(text)
+	defer h.memories.hear(c, own)()
 	start := time.Now()
 	reply, err := who.Handle(ctx, in)
 	if keep := h.guard.Save(context.WithoutCancel(ctx), c.agent, c.session); keep != nil {
