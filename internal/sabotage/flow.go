@@ -13,7 +13,6 @@ func flow() []Control {
 		{"a file is on the disk before it has its name", "host/wasm/write.go", "err = c.sync(f) //", "err = nil //", "host/wasm.TestWriteIsOnTheDiskBeforeItHasItsName"},
 		{"an endorsement is on record with whose it was", "host/approval/endorse.go", "Actor: \"host\", ID: id, Request: of}", "Actor: \"host\", ID: id, Request: Request{Call: of.Call}}", "host/approval.TestEndorsementIsOnRecord"},
 		{"who is asked sees the row that would be forgotten", "host/host.go", "h.approvals.about = h.memories.about", "_ = h.memories.about", "host.TestForgettingAsksAPerson"},
-		{"a quoted message is no turn of the owner", "host/backend.go", "own, _ := agent.OwnWords(text)", "own := text", "host.TestOwnersOwnTurnIsMarked"},
 		{"the owner's own addresses are no strangers", "host/gate.go", "s.Self, s.Owner = append(s.Self, gate.PrincipalOf(id.Value())), append(s.Owner, atom.Read(string(id)))", "_ = id", "host.TestIdentitiesAndDirectoryOfTheConfiguration"},
 		{"a request goes to readers of what was read", http, "if p := c.rights.Withheld(c.caller.Skill, to); p != nil {", "if p := c.rights.Withheld(c.caller.Skill, to); false && p != nil {", "host/wasm.TestWhatACallReadIsSentToItsReadersOnly"},
 		{"what is read in a call counts in it", labels, "\tc.rights.Read = append(c.rights.Read, p)\n", "", "host.TestAdmittedCallDoesNotCarryWhatItReads"},
