@@ -15,7 +15,7 @@ func provenance() []Control {
 		{"what is left out needs a default", flow, "if def == nil || args[name]", "if args[name]", "host/policy/gate.TestAbsentControlNeedsADefault"},
 		{"a default comes from the schema", "host/policy/schema.go", "\td.Defaults = map[string]json.RawMessage{}\n", "", "host/policy.TestDefaultsComeFromTheSchema"},
 		{"a pointer that leads nowhere hides nobody", flow, "len(found) == 0 && err == nil {", "false && name == \"\" {", "host/policy/gate.TestPointersFindWhoReceives"},
-		{"pointers go into lists", "internal/canon/pointer.go", "all[i] = Follow(e, pointer)", "_, _ = i, e", "internal/canon.TestFollow"},
+		{"pointers go into lists", "internal/atom/pointer.go", "all[i] = Follow(e, pointer)", "_, _ = i, e", "internal/atom.TestFollow"},
 		{"a minted identifier is its store's", flow, "return m.Skill == ref.Skill && ", "return ", "host/policy/gate.TestMintedAndNamedReaders"},
 	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/internal/atom"
-	"github.com/glovebox-dev/glovebox/internal/canon"
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
@@ -127,8 +126,8 @@ func (s *State) receivers(d abi.Descriptor, args map[string]any) ([]label.Princi
 			add(label.Principal(expr))
 			continue
 		}
-		found, err := appendLeaves(nil, pointer, canon.Follow(args, pointer))
-		if name := canon.First(pointer); len(found) == 0 && err == nil {
+		found, err := appendLeaves(nil, pointer, atom.Follow(args, pointer))
+		if name := atom.First(pointer); len(found) == 0 && err == nil {
 			// It leads nowhere: whatever is in the argument may receive, or what the tool
 			// takes in its place.
 			value, def := args[name], d.Defaults[name]

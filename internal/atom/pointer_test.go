@@ -1,4 +1,4 @@
-package canon
+package atom
 
 import (
 	"encoding/json"
