@@ -68,5 +68,8 @@ contain: ## attack every part and print what got through; CONTAIN_DATA=DIR adds 
 	@mkdir -p build
 	$(NETNS) $(GO) run ./internal/contain/run -out build/contain.json -source "$$($(GO) env GOROOT)/src" $(if $(CONTAIN_DATA),-data $(CONTAIN_DATA))
 
+oracle: check ## compare our advisories with osv-scanner's, minutes; CONTAIN_DATA=DIR adds the Go database
+	cd skills/advisory/testdata/oracle && $(if $(CONTAIN_DATA),CONTAIN_DATA=$(abspath $(CONTAIN_DATA))) $(GO) test -count=1 -timeout 30m ./...
+
 clean: ## remove what was built
 	rm -rf bin build
