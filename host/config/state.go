@@ -161,7 +161,7 @@ func (s *State) Advisories() string { return s.path("advisories.db") }
 func (s *State) Registries() string { return s.path("registries.db") }
 
 // RegistryCache is the folder with what was fetched from registries.
-func (s *State) RegistryCache() string { return s.path("registries") }
+func (s *State) RegistryCache() string { return s.path("cache/registries") }
 
 // PublisherKey is this machine's own signing key.
 func (s *State) PublisherKey() string { return s.path("keys/publisher.pem") }
