@@ -249,3 +249,29 @@ func sameFile(a, b fs.FileInfo) bool {
 	}
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
+
+// Judge is the gate of a state folder with what is known at this moment, for the
+// command line.
+type Judge struct{ trust *trust }
+
+// OpenJudge opens what judgements rest on. The caller closes it.
+func OpenJudge(ctx context.Context, cfg Config) *Judge {
+	t := newTrust(cfg.State, cfg.Settings.Trust, cfg.logger())
+	t.Refresh(ctx)
+	return &Judge{t}
+}
+
+// Gate returns the gate, or why nothing can be judged.
+func (j *Judge) Gate() (*install.Gate, install.Known, error) {
+	j.trust.mu.Lock()
+	defer j.trust.mu.Unlock()
+	if j.trust.gate == nil {
+		return nil, install.Known{}, closed(j.trust.gateErr)
+	}
+	known := j.trust.known
+	known.Now = j.trust.now()
+	return j.trust.gate, known, nil
+}
+
+// Close closes the databases.
+func (j *Judge) Close() error { return j.trust.Close() }

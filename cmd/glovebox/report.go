@@ -23,6 +23,7 @@ import (
 	"github.com/glovebox-dev/glovebox/skills"
 	"github.com/glovebox-dev/glovebox/skills/advisory"
 	"github.com/glovebox-dev/glovebox/skills/artifact"
+	"github.com/glovebox-dev/glovebox/skills/install"
 	"github.com/glovebox-dev/glovebox/skills/registry"
 	"github.com/glovebox-dev/glovebox/skills/sbom"
 	"github.com/glovebox-dev/glovebox/skills/signature"
@@ -67,6 +68,7 @@ func explain(err error) *failure {
 	var f *failure
 	var mode *config.ModeError
 	var api *admin.Error
+	var trusted *install.Refusal
 	var denied *abi.Problem
 	var strict *wasm.DeniedError
 	var refusal *module.Refusal
@@ -96,6 +98,8 @@ func explain(err error) *failure {
 		return &failure{code: exitRefused, what: err.Error(), rule: denied.Rule, hint: denied.Hint}
 	case errors.As(err, &refusal):
 		return &failure{code: exitRefused, what: err.Error(), rule: string(refusal.Rule)}
+	case errors.As(err, &trusted):
+		return &failure{code: exitRefused, what: err.Error(), rule: string(trusted.Reason), hint: trusted.Fix}
 	case errors.As(err, &known):
 		return &failure{code: exitRefused, what: err.Error(), rule: string(known.Reason), hint: known.Fix}
 	case errors.As(err, &parts):

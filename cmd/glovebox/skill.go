@@ -21,12 +21,13 @@ import (
 func (a *app) skillCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "skill", Aliases: []string{"skills"},
-		Short: "Make, look at, run and grant skills",
+		Short: "Make, install, run and grant skills",
 		Example: `  glovebox skill new hello
   glovebox skill build hello
   glovebox skill run hello greet '{"name":"Ada"}'`,
 	}
 	cmd.AddCommand(a.skillNew(), a.skillBuild(), a.skillTest(), a.skillInspect(), a.skillSBOM(), a.skillImport(), a.skillSign(), a.skillVerify(), a.skillPack(), a.skillPublish(), a.skillRun(),
+		a.skillInstall(), a.skillUpgrade(), a.skillPin("pin", true), a.skillPin("unpin", false), a.skillRemove(), a.skillWhy(),
 		a.skillList(), a.skillGrant(), a.skillRevoke())
 	return group(cmd)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host"
 	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/skills/install"
 	"github.com/spf13/cobra"
 )
 
@@ -354,6 +355,9 @@ func (a *app) saveGrant(cfg host.Config, m *abi.Manifest, grant *abi.Grant, dige
 	if err != nil {
 		return usage(err.Error(), "glovebox skill inspect "+string(m.Name))
 	}
+	if err := install.OpenStore(cfg.State).Recover(); err != nil {
+		return err
+	}
 	path := filepath.Join(cfg.State.Grants(), string(m.Name)+".yaml")
 	if err := config.WriteFile(path, data); err != nil {
 		return err
@@ -389,6 +393,9 @@ state folder; it goes before the grant files of the configuration.`,
 			}
 			data, err := abi.EncodeGrant(&abi.Grant{Schema: abi.SchemaGrant, Skill: name})
 			if err != nil {
+				return err
+			}
+			if err := install.OpenStore(state).Recover(); err != nil {
 				return err
 			}
 			path := filepath.Join(state.Grants(), string(name)+".yaml")

@@ -28,6 +28,7 @@ type Options struct {
 	Name       abi.SkillName // what was asked for; "" is any
 	Version    string        // "" is any
 	Digest     abi.Digest    // of the artifact; "" is any
+	Signer     abi.Signer    // that an index names; zero is any that is trusted
 	Downgrade  bool          // an older version may replace a newer one
 	OtherOwner bool          // another publisher may take the skill over
 }
@@ -75,6 +76,9 @@ func (s *Store) Prepare(ctx context.Context, g *Gate, o Offer, grant *abi.Grant,
 	_, a, err := g.Load(ctx, b, o.Artifact.Digest, k)
 	if err != nil {
 		return nil, err
+	}
+	if opt.Signer != (abi.Signer{}) && opt.Signer != a.Signer {
+		return nil, refuse(ReasonRequested, name, "%s signed it, and the index names %s", a.Signer, opt.Signer)
 	}
 	was := lock.Find(name)
 	if err := allowed(a, was, opt); err != nil {

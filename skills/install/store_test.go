@@ -285,6 +285,7 @@ func TestHistory(t *testing.T) {
 	}
 	wants("an older version, insisted on", prepare(v14, Options{Downgrade: true}), "")
 	wants("another name than asked for", prepare(v16, Options{Name: "letter"}), ReasonRequested)
+	wants("another signer than the index names", prepare(v16, Options{Signer: abi.Signer{Key: "x"}}), ReasonRequested)
 	wants("another version than asked for", prepare(v16, Options{Version: "1.7.0"}), ReasonRequested)
 	wants("another digest than asked for", prepare(v16, Options{Digest: "sha256:" + abi.Digest(strings.Repeat("0", 64))}), ReasonRequested)
 
