@@ -106,7 +106,7 @@ func stories(t *testing.T, dir string) {
 
 // copyExamples copies the examples that stories use, with their configuration.
 func copyExamples(to, from string) error {
-	for _, name := range []string{"calc", "textstat", "grants"} {
+	for _, name := range []string{"calc", "textstat", "units", "grants"} {
 		if err := os.CopyFS(filepath.Join(to, name), os.DirFS(filepath.Join(from, name))); err != nil {
 			return err
 		}
