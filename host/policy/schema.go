@@ -7,7 +7,6 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/policy/gate"
-	"github.com/glovebox-dev/glovebox/internal/atom"
 )
 
 // Complete returns a copy of the descriptor d, into which the caller keeps no way, with
@@ -17,10 +16,8 @@ import (
 func Complete(d abi.Descriptor, schema json.RawMessage) abi.Descriptor {
 	d.Args, d.Recipients = maps.Clone(d.Args), slices.Clone(d.Recipients)
 	for _, expr := range d.Recipients {
-		if pointer, fixed := gate.Pointer(expr); !fixed {
-			if name := atom.First(pointer); d.Role(name) != abi.RoleControl {
-				d.Args[name] = abi.RoleControl
-			}
+		if pointer, name := gate.Pointer(expr); pointer != "" && d.Role(name) != abi.RoleControl {
+			d.Args[name] = abi.RoleControl
 		}
 	}
 	var s struct {

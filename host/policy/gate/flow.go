@@ -121,13 +121,13 @@ func (s *State) receivers(d abi.Descriptor, args map[string]any) ([]label.Princi
 		}
 	}
 	for _, expr := range d.Recipients {
-		pointer, fixed := Pointer(expr)
-		if fixed {
+		pointer, name := Pointer(expr)
+		if pointer == "" {
 			add(label.Principal(expr))
 			continue
 		}
 		found, err := appendLeaves(nil, pointer, atom.Follow(args, pointer))
-		if name := atom.First(pointer); len(found) == 0 && err == nil {
+		if len(found) == 0 && err == nil {
 			// It leads nowhere: whatever is in the argument may receive, or what the tool
 			// takes in its place.
 			value, def := args[name], d.Defaults[name]
@@ -149,13 +149,16 @@ func (s *State) receivers(d abi.Descriptor, args map[string]any) ([]label.Princi
 	return out, nil
 }
 
-// Pointer returns the JSON Pointer (RFC 6901) that a recipient of a descriptor is, or
-// that it is a fixed one.
-func Pointer(expr string) (pointer string, fixed bool) {
+// Pointer returns the JSON Pointer (RFC 6901) that a recipient of a descriptor is, and
+// the argument that it leads into; of a fixed recipient, nothing.
+func Pointer(expr string) (pointer, argument string) {
 	if inner, ofHost := strings.CutPrefix(expr, "host("); ofHost {
 		expr = strings.TrimSuffix(inner, ")")
 	}
-	return expr, !strings.HasPrefix(expr, "/")
+	if !strings.HasPrefix(expr, "/") {
+		return "", ""
+	}
+	return expr, atom.First(expr)
 }
 
 // PrincipalOf names a recipient by its typed value; of an address on the web it is
