@@ -192,6 +192,9 @@ func skillView(s standing) admin.Skill {
 	if s.Bundle == nil {
 		return v
 	}
+	if s.Admission != nil {
+		v.Publisher, v.Unchecked = s.Admission.Publisher, s.Admission.Open
+	}
 	m := &s.Bundle.Manifest.Manifest
 	v.Name, v.Version, v.Description, v.Digest = string(m.Name), m.Version, m.Description, string(s.Bundle.Digest)
 	for _, t := range s.Bundle.Manifest.Tools {

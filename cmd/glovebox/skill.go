@@ -87,11 +87,26 @@ func (a *app) skillList() *cobra.Command {
 				for _, s := range list {
 					a.showSkill(s)
 				}
+				a.showUnchecked(list)
 				if len(list) == 0 {
 					a.say("no skill is installed; hint: put one into %s, or name a folder with --skills at up", cfg.State.Skills())
 				}
 			})
 		},
+	}
+}
+
+// showUnchecked tells in one line which skills were held against no advisories.
+func (a *app) showUnchecked(list []admin.Skill) {
+	var names []string
+	for _, s := range list {
+		if s.Unchecked != "" {
+			names = append(names, s.Name)
+		}
+	}
+	if len(names) > 0 {
+		a.say("not checked against advisories: %s", strings.Join(names, ", "))
+		a.say("  hint: glovebox osv update --ecosystem Go --from FILE")
 	}
 }
 
@@ -116,6 +131,7 @@ type target struct {
 	module []byte         // of a bare module
 	grant  *abi.Grant     // that is installed; nil if none, or not looked for
 	where  string         // its file
+	proof  abi.Proof      // of the bundle, where it was verified
 }
 
 // find resolves FILE.wasm, a folder of a skill, or the name of an installed one.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host"
 	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/skills"
 	"github.com/glovebox-dev/glovebox/skills/install"
 	"github.com/spf13/cobra"
 )
@@ -237,7 +239,7 @@ at a terminal, --all says that yes. The grant holds for exactly the bundle that 
 there now, unless --unpinned.`,
 		Example: `  glovebox skill grant webpage --all
   glovebox skill grant issues --http https://api.github.com --secret gh=github`,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			a.config = flags.split()
 			t, err := a.find(args[0])
 			if err != nil {
@@ -248,6 +250,9 @@ there now, unless --unpinned.`,
 			}
 			cfg, err := a.hostConfig()
 			if err != nil {
+				return err
+			}
+			if t.proof, err = admitted(cmd.Context(), cfg, t.bundle); err != nil {
 				return err
 			}
 			m := &t.bundle.Manifest.Manifest
@@ -265,6 +270,22 @@ there now, unless --unpinned.`,
 	cmd.Flags().StringArrayVar(&agents, "agent", nil, "`NAME` of the agent that may use it (default: the first of the configuration)")
 	cmd.Flags().BoolVar(&unpinned, "unpinned", false, "keep the grant when the skill is rebuilt")
 	return cmd
+}
+
+// admitted judges a skill as the daemon does: what would not be loaded is granted
+// nothing.
+func admitted(ctx context.Context, cfg host.Config, b *skills.Bundle) (_ abi.Proof, err error) {
+	judge := host.OpenJudge(ctx, cfg)
+	defer func() { err = errors.Join(err, judge.Close()) }()
+	gate, known, err := judge.Gate()
+	if err != nil {
+		return abi.Proof{}, err
+	}
+	ad, err := gate.Look(ctx, b, "", known)
+	if err != nil {
+		return abi.Proof{}, err
+	}
+	return ad.Proof(), nil
 }
 
 // consent shows the request and asks a person for a yes.
@@ -329,11 +350,11 @@ func (a *app) writeGrant(cfg host.Config, t target, flags grantFlags, agents []s
 	if unpinned {
 		grant.Pin = nil
 	}
-	return a.saveGrant(cfg, m, grant, t.bundle.Digest)
+	return a.saveGrant(cfg, m, grant, t.proof)
 }
 
 // saveGrant writes a grant that would hold, and shows what it comes to.
-func (a *app) saveGrant(cfg host.Config, m *abi.Manifest, grant *abi.Grant, digest abi.Digest) error {
+func (a *app) saveGrant(cfg host.Config, m *abi.Manifest, grant *abi.Grant, proof abi.Proof) error {
 	data, err := abi.EncodeGrant(grant)
 	if err != nil {
 		return err
@@ -348,7 +369,7 @@ func (a *app) saveGrant(cfg host.Config, m *abi.Manifest, grant *abi.Grant, dige
 		agent = grant.Agents[0]
 	}
 	// Private origins are a decision of their own: they do not void the grant.
-	_, why, err := abi.Effective(m, decoded, abi.GlobalPolicy{}, agent, abi.Proof{Digest: digest}, time.Now())
+	_, why, err := abi.Effective(m, decoded, abi.GlobalPolicy{}, agent, proof, time.Now())
 	if err != nil && !errors.Is(err, abi.ErrStaleGrant) {
 		return err
 	}

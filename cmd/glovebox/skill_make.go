@@ -98,6 +98,8 @@ func (a *app) showBuilt(built *skills.Built) error {
 		}
 		fmt.Fprintf(a.out, "built %s %s: %d tools, %d packages, %d bytes, %s\n",
 			built.Bundle.Name(), c.Manifest.Version, len(c.Tools), len(built.Packages.Packages), c.ModuleSize, c.Module)
+		dir := config.ShellQuote(built.Bundle.Dir)
+		a.say("next: glovebox skill test %s, then glovebox skill sign %s: the daemon loads nothing that is not signed", dir, dir)
 	})
 }
 

@@ -139,6 +139,8 @@ type Skill struct {
 	Grant       string   `json:"grant,omitempty"` // file
 	Tools       []Tool   `json:"tools"`
 	Agents      []string `json:"agents"`
+	Publisher   string   `json:"publisher,omitempty"` // who signed it, by the configuration's name; local is this machine
+	Unchecked   string   `json:"unchecked,omitempty"` // why its dependencies were not held against advisories
 }
 
 // Tool is one tool of a Skill.

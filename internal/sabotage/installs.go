@@ -1,0 +1,55 @@
+package main
+
+// installs are the controls between a folder and a loaded skill, and those that keep
+// installed versions in order.
+func installs() []Control {
+	const (
+		gate  = "skills/install/gate.go"
+		plan  = "skills/install/plan.go"
+		store = "skills/install/store.go"
+		lock  = "skills/install/lock.go"
+		trust = "host/trust.go"
+		pkg   = "skills/install."
+		all   = pkg + "TestRefusalMatrix"
+	)
+	return []Control{
+		{"a load is judged", "host/tool.go", "return t.host.trust.Load(ctx, t.bundle, t.artifact)", "return t.bundle.Read()", "host.TestLoadsAreJudged"},
+		{"a listing is judged", "host/survey.go", "s.Admission, s.Err = v.trust.Look(ctx, f.Bundle, f.Artifact); s.Err == nil", "s.Admission, s.Err = &install.Admission{}, nil; s.Err == nil", "host.TestUnsignedIsNotLoaded"},
+		{"a key that went takes its judgements with it", trust, "t.own, t.epoch = own, t.epoch+1", "t.own = own\n\t\tif t.epoch == 0 {\n\t\t\tt.epoch = 1\n\t\t}", "host.TestUnsignedIsNotLoaded"},
+		{"what runs is stopped", "host/revoke.go", "r.stop(err)\n", "", "host.TestWithdrawnWhileItRuns"},
+		{"revocations are looked for", trust, "if t.client.changed(ctx, t.openRegistries) {", "if false {", "host.TestWithdrawnWhileItRuns"},
+		{"advisories are looked for", trust, "t.known.Advisories = t.index.open", "t.known.Advisories = nil", "host.TestWithdrawnWhileItRuns"},
+		{"signed facts are those of the manifest", gate, "if s.Statement != nil {", "if false {", all},
+		{"the artifact is the one of the lock file", gate, "if expected != \"\" && digest != expected {", "if false {", all},
+		{"the module is read and hashed", gate, "\tif whole {", "\tif false {", all},
+		{"a signature is no link", gate, "if !info.Mode().IsRegular() {", "if false {", all},
+		{"denied digests are not loaded", gate, "if why, denied := g.policy.Denied[d]; denied {", "if why, denied := g.policy.Denied[d]; denied && why == \"\" {", all},
+		{"revoked bundles are not loaded", gate, "r.Digest != \"\" && (r.Digest == a.Artifact || r.Digest == a.Manifest) || ", "", all},
+		{"a manifest can be revoked", gate, " || r.Digest == a.Manifest)", ")", all},
+		{"signers can be revoked", gate, " || r.Signer != abi.Signer{} && r.Signer == a.Signer", "", all},
+		{"an empty revocation revokes nothing", gate, "r.Signer != abi.Signer{} && r.Signer", "r.Signer == abi.Signer{} || r.Signer", all},
+		{"unknown revocations are no revocations", gate, "if k.Unrevocable != nil && !g.lenient(a) {", "if false {", all},
+		{"module and document agree", gate, "if err := sbom.Agree(own.list, document); err != nil {", "if err := sbom.Agree(nil, document); err != nil {", all},
+		{"no database is no answer", gate, "if k.Advisories == nil {", "if k.Advisories == nil {\n\t\treturn advisory.Report{Verdict: advisory.Pass}, nil\n\t}\n\tif false {", all},
+		{"only this machine's skills go unchecked", gate, "return g.policy.Lenient != \"\" && a.Publisher == g.policy.Lenient", "return true", all},
+		{"a failed question is no answer", gate, "if g.lenient(a) && (errors.Is(err, advisory.ErrNoDB) || errors.Is(err, advisory.ErrStale)) {", "if g.lenient(a) && err != nil {", pkg + "TestRefusalMatrix"},
+		{"a known advisory blocks", gate, "if f.Verdict == advisory.Block {", "if false {", all},
+		{"a module is known once it was read", gate, "g.modules[digest] = d\n", "", pkg + "TestLookWithoutTheModule"},
+		{"an older version does not come back", plan, "case c < 0 && !opt.Downgrade:", "case false:", pkg + "TestHistory"},
+		{"a version has one content", plan, "case c == 0 && was.Content != a.Artifact", "case false && was.Content != a.Artifact", pkg + "TestHistory"},
+		{"a pinned skill stays", plan, "case was.Pinned && was.Artifact != a.Artifact:", "case false:", pkg + "TestHistory"},
+		{"another publisher takes nothing over", plan, "case was.Publisher != a.Publisher && !opt.OtherOwner:", "case false:", pkg + "TestHistory"},
+		{"what comes is what was asked for", plan, "opt.Version != \"\" && version != opt.Version", "false", pkg + "TestHistory"},
+		{"the index names the signer", plan, "if opt.Signer != (abi.Signer{}) && opt.Signer != a.Signer {", "if false {", pkg + "TestHistory"},
+		{"an upgrade widens nothing", plan, "case a.granted(p.old): // what was given once is kept, and nothing beyond it\n\t\t\ta.add(p.old, g)", "case a.granted(p.old):\n\t\t\ta.add(asked, g)", pkg + "TestGrantOfAnUpgrade"},
+		{"a grant pins its version", plan, "if g.Pin == nil || g.Pin.SHA256 != p.entry.Manifest.Hex() {", "if false {", pkg + "TestGrantOfAnUpgrade"},
+		{"a removed skill is remembered", store, "Highest: e.Highest, Content: e.Content}", "Highest: \"0.0.0\"}", pkg + "TestHistory"},
+		{"a grant waits for its version", store, "if lock, err := s.Lock(); err == nil && committed(next, name, lock) {", "if _, err := s.Lock(); err == nil {", pkg + "TestKilledInstallation"},
+		{"a committed grant counts before it has its name", store, "\t\t\treturn next\n", "", pkg + "TestKilledInstallation"},
+		{"the lock file comes after the files", store, "\ts.step(StepPlace)\n\tif err := s.place(staged.Dir, s.Dir(&e)); err != nil {", "\tif err := s.write(lock.with(e)); err != nil {\n\t\treturn err\n\t}\n\ts.step(StepPlace)\n\tif err := s.place(staged.Dir, s.Dir(&e)); err != nil {", pkg + "TestKilledInstallation"},
+		{"a lock file is as it was written", lock, "if !bytes.Equal(again, data) {", "if false {", pkg + "TestLockFilesAreRefused"},
+		{"a lock file names folders of the store", lock, "if _, err := abi.ParseDigest(string(d)); d != \"\" && err != nil {", "if false {", pkg + "TestLockFilesAreRefused"},
+		{"a grant names its publisher", "abi/effective.go", "case g.Publisher != nil && !g.Publisher.admits(proof.Signer):", "case false:", "abi.TestPublisherOfAGrant"},
+		{"an empty publisher is nobody", "abi/grant_check.go", "p == Publisher(s) && p.Check() == nil", "p == Publisher(s)", "abi.TestPublisherOfAGrant"},
+	}
+}
