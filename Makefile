@@ -27,7 +27,8 @@ skills: build ## build the Go example skills (the others are checked in)
 	@for s in $(GOSKILLS); do bin/glovebox skill build examples/$$s || exit $$?; done
 
 sign: skills ## sign the examples with the key of this machine: the daemon loads nothing else
-	@for m in examples/*/skill.manifest.json; do bin/glovebox skill sign $(if $(STATE),--state $(STATE)) $${m%/*} >/dev/null || exit $$?; done
+	@for m in examples/*/skill.manifest.json; do \
+	  out=$$(bin/glovebox skill sign $(if $(STATE),--state $(STATE)) $${m%/*} 2>&1) || { echo "$$out" >&2; exit 1; }; done
 
 up: sign ## build, sign, then start the daemon with a demo agent that answers without any key
 	bin/glovebox up --config examples/demo.yaml --listen $(LISTEN) $(if $(STATE),--state $(STATE))
