@@ -208,6 +208,13 @@ func TestUnsignedIsNotLoaded(t *testing.T) {
 		t.Errorf("signed by a stranger: %+v", s)
 	}
 	f.write(sig, good)
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(sig, old, old); err != nil { // so that the judgement is kept
+		t.Fatal(err)
+	}
+	if s := calc(); s.State != skillReady || s.Publisher != "local" {
+		t.Errorf("signed once more: %+v", s)
+	}
 	if err := os.Remove(f.state.PublisherKey()); err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func installs() []Control {
 		{"signed facts are those of the manifest", gate, "if s.Statement != nil {", "if false {", all},
 		{"the artifact is the one of the lock file", gate, "if expected != \"\" && digest != expected {", "if false {", all},
 		{"the module is read and hashed", gate, "\tif whole {", "\tif false {", all},
-		{"a signature is no link", gate, "if !info.Mode().IsRegular() {", "if false {", all},
+		{"a signature is no link", gate, "if !info.Mode().IsRegular() {", "if info.IsDir() {", all},
 		{"denied digests are not loaded", gate, "if why, denied := g.policy.Denied[d]; denied {", "if why, denied := g.policy.Denied[d]; denied && why == \"\" {", all},
 		{"revoked bundles are not loaded", gate, "r.Digest != \"\" && (r.Digest == a.Artifact || r.Digest == a.Manifest) || ", "", all},
 		{"a manifest can be revoked", gate, " || r.Digest == a.Manifest)", ")", all},
