@@ -89,7 +89,7 @@ func (a *app) skillList() *cobra.Command {
 				}
 				a.showUnchecked(list)
 				if len(list) == 0 {
-					a.say("no skill is installed; hint: put one into %s, or name a folder with --skills at up", cfg.State.Skills())
+					a.say("no skill is installed; hint: glovebox skill install NAME, or name a folder with --skills at up")
 				}
 			})
 		},

@@ -22,7 +22,7 @@ import (
 
 // fetch gets the bytes of what a person named: the folder of a skill, a file, a place,
 // or a name in a registry. Nothing about them is believed.
-func (a *app) fetch(ctx context.Context, source string) (*install.Offer, install.Options, error) {
+func (a *app) fetch(ctx context.Context, source string, private bool) (*install.Offer, install.Options, error) {
 	if info, err := os.Stat(source); err == nil && info.IsDir() {
 		if _, err := os.Stat(filepath.Join(source, skills.ManifestFile)); err == nil {
 			o, err := offerFolder(source)
@@ -31,7 +31,7 @@ func (a *app) fetch(ctx context.Context, source string) (*install.Offer, install
 	}
 	name, pin, _ := strings.Cut(source, "@")
 	if id := registry.SkillID(name); id.Check() == nil && !exists(source) {
-		return a.fetchNamed(ctx, id, pin, source)
+		return a.fetchNamed(ctx, id, pin, source, private)
 	}
 	ref, err := artifact.ParseRef(source)
 	if err != nil {
@@ -42,7 +42,7 @@ func (a *app) fetch(ctx context.Context, source string) (*install.Offer, install
 			source = abs // for an upgrade from another folder
 		}
 	}
-	pulled, err := pullFrom(ctx, ref, "")
+	pulled, err := pullFrom(ctx, ref, "", private)
 	if err != nil {
 		return nil, install.Options{}, err
 	}
@@ -71,10 +71,14 @@ func offerFolder(dir string) (*install.Offer, error) {
 	return o, err
 }
 
-func pullFrom(ctx context.Context, ref artifact.Ref, bundle abi.Digest) (*artifact.Pulled, error) {
+func pullFrom(ctx context.Context, ref artifact.Ref, bundle abi.Digest, private bool) (*artifact.Pulled, error) {
 	o := artifact.Options{Signature: bundle}
 	if origin := ref.Origin(); origin != "" {
-		client, err := broker.NewOperator(broker.OperatorConfig{Origins: []abi.Origin{origin}})
+		c := broker.OperatorConfig{Origins: []abi.Origin{origin}}
+		if private {
+			c.Private = c.Origins
+		}
+		client, err := broker.NewOperator(c)
 		if err != nil {
 			return nil, err
 		}
@@ -85,7 +89,7 @@ func pullFrom(ctx context.Context, ref artifact.Ref, bundle abi.Digest) (*artifa
 
 // fetchNamed finds a skill in the registries and fetches what its index names, by
 // digest.
-func (a *app) fetchNamed(ctx context.Context, id registry.SkillID, pin, source string) (o *install.Offer, opt install.Options, err error) {
+func (a *app) fetchNamed(ctx context.Context, id registry.SkillID, pin, source string, private bool) (o *install.Offer, opt install.Options, err error) {
 	err = a.withRegistries(ctx, func(c *registry.Client) error {
 		found, err := c.Show(ctx, "", id)
 		if err != nil {
@@ -104,7 +108,7 @@ func (a *app) fetchNamed(ctx context.Context, id registry.SkillID, pin, source s
 			Name: id.Skill(), Version: entry.Version, Digest: entry.Digest,
 			Signer: abi.Signer{Issuer: entry.Identity.Issuer, Identity: entry.Identity.SAN, Key: entry.Identity.Key},
 		}
-		pulled, err := fetchEntry(ctx, c, entry)
+		pulled, err := fetchEntry(ctx, c, entry, private)
 		if err != nil {
 			return err
 		}
@@ -161,7 +165,7 @@ func chosen(found []registry.Found, id registry.SkillID, pin string) (*registry.
 	return best, nil
 }
 
-func fetchEntry(ctx context.Context, c *registry.Client, e *registry.Found) (*artifact.Pulled, error) {
+func fetchEntry(ctx context.Context, c *registry.Client, e *registry.Found, private bool) (*artifact.Pulled, error) {
 	if e.Path != "" {
 		data, err := c.Target(ctx, e.Registry, e.Path, artifact.MaxTotal)
 		if err != nil {
@@ -173,7 +177,7 @@ func fetchEntry(ctx context.Context, c *registry.Client, e *registry.Found) (*ar
 	if err != nil {
 		return nil, err
 	}
-	return pullFrom(ctx, ref, e.Bundle)
+	return pullFrom(ctx, ref, e.Bundle, private)
 }
 
 // matches holds what came against the index: its digest, its request and its signature.

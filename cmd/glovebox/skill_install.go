@@ -25,6 +25,7 @@ type installing struct {
 	agents    []string
 	downgrade bool
 	publisher string // that may take the skill over
+	private   bool   // the place is in the operator's own network
 }
 
 func (f *installing) register(cmd *cobra.Command) {
@@ -33,6 +34,7 @@ func (f *installing) register(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.yes, "yes-to", nil, "grant this `CAPABILITY`, as the question names it, such as http:https://api.example.com; may be repeated")
 	flags.StringArrayVar(&f.agents, "agent", nil, "`NAME` of the agent that may use it (default: the first of the configuration)")
 	flags.BoolVar(&f.downgrade, "allow-downgrade", false, "let an older version, or other content of the same, replace what is there")
+	flags.BoolVar(&f.private, "private", false, "the place that was named may have a private address")
 	flags.StringVar(&f.publisher, "allow-publisher", "", "let this `PUBLISHER` take over a skill that another one signed before")
 }
 
@@ -122,7 +124,7 @@ func (a *app) install(ctx context.Context, source string, name abi.SkillName, f 
 	if err != nil {
 		return err
 	}
-	offer, opt, err := a.fetch(ctx, source)
+	offer, opt, err := a.fetch(ctx, source, f.private)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,9 @@ func LockFile(path string) (release func() error, err error) {
 	return nil, errors.New("lock " + path + ": not supported on this system")
 }
 
+// TryLockFile fails for the same reason.
+func TryLockFile(path string) (release func() error, err error) { return LockFile(path) }
+
 func owned(string, fs.FileInfo) error {
 	return errors.New("owner of the state folder cannot be checked on this system")
 }

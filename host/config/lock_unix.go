@@ -71,12 +71,25 @@ func (s *State) Locked() (bool, error) {
 // LockFile waits until no other process holds the file at path, which is made where it
 // is missing, and holds it until release is called or the process ends.
 func LockFile(path string) (release func() error, err error) {
+	return lockFile(path, syscall.LOCK_EX)
+}
+
+// TryLockFile is LockFile without the wait: the error wraps ErrHeld.
+func TryLockFile(path string) (release func() error, err error) {
+	release, err = lockFile(path, syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, fmt.Errorf("%w: %w", ErrHeld, err)
+	}
+	return release, err
+}
+
+func lockFile(path string, how int) (release func() error, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	for {
-		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX); !errors.Is(err, syscall.EINTR) {
+		if err = syscall.Flock(int(f.Fd()), how); !errors.Is(err, syscall.EINTR) {
 			break
 		}
 	}

@@ -14,6 +14,9 @@ import (
 // ErrLocked is returned when another daemon uses the state folder.
 var ErrLocked = errors.New("another glovebox daemon is running on this state folder")
 
+// ErrHeld is wrapped where another process holds a file.
+var ErrHeld = errors.New("another process holds it")
+
 // ErrOwner is returned for a state folder of another user.
 var ErrOwner = errors.New("the state folder belongs to another user")
 

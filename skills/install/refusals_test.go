@@ -251,6 +251,33 @@ func TestRefusalMatrix(t *testing.T) {
 	}
 }
 
+// FuzzGate lets signatures, lists and modules of anybody through the gate: it answers
+// with an admission or with one reason.
+func FuzzGate(f *testing.F) {
+	key := signtest.Key(f)
+	b := put(f, parcel(nil), abitest.MCPv2(), none(f))
+	f.Add(key.Sign(f, digestOf(f, b), factsOf(b)), none(f), abitest.MCPv2())
+	f.Add([]byte("{}"), listed("pkg:npm/evil@1.0.0"), withSection(abitest.MCPv2(), listed("pkg:npm/bad@1.0.0")))
+	f.Add([]byte(nil), []byte("{"), []byte("\x00asm\x01\x00\x00\x00"))
+	known := Known{Advisories: advisories(f, now), Now: now}
+	g := gate(f, nil, key.Publisher("acme", "*"))
+	f.Fuzz(func(t *testing.T, sig, list, module []byte) {
+		if len(module) == 0 || len(sig) > 1<<16 || len(list) > 1<<16 || len(module) > 1<<16 {
+			return
+		}
+		b := put(t, parcel(nil), module, list)
+		write(t, filepath.Join(b.Dir, signature.File), sig)
+		// What is signed by somebody who is trusted meets the lists as well.
+		for _, raw := range [][]byte{sig, key.Sign(t, digestOf(t, b), factsOf(b))} {
+			write(t, filepath.Join(b.Dir, signature.File), raw)
+			bytes, a, err := g.Load(t.Context(), b, "", known)
+			if err == nil != (a != nil) || err == nil != (bytes != nil) || err != nil && ReasonOf(err) == "" {
+				t.Errorf("admission %v and error %v", a, err)
+			}
+		}
+	})
+}
+
 // torn is a database that fails in a way that no type describes.
 type torn struct{}
 

@@ -228,14 +228,17 @@ func (s *Store) edit(name abi.SkillName, change func(*Entry)) (was Entry, err er
 // ErrNotInstalled is returned for a skill that is not in the store.
 var ErrNotInstalled = errors.New("no skill of that name was installed")
 
-// Recover finishes what a process that was killed left behind. Whoever reads grants
-// calls it first.
+// Recover finishes what a process that was killed left behind. Whoever writes grants
+// calls it first. It does not wait for a process that is at work.
 func (s *Store) Recover() (err error) {
 	left, err := filepath.Glob(filepath.Join(s.grants, "*"+nextSuffix))
 	if err != nil || len(left) == 0 {
 		return err
 	}
-	release, err := s.change()
+	release, err := config.TryLockFile(s.lock + ".guard")
+	if errors.Is(err, config.ErrHeld) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
