@@ -227,6 +227,7 @@ func TestRefusalMatrix(t *testing.T) {
 		"a waiver that expired":                 {"osv.blocked", func(tr *trial) { tr.waive("GHSA-bad", "bad", now) }},
 		"a waiver of another package":           {"osv.blocked", func(tr *trial) { tr.waive("GHSA-bad", "good", now.AddDate(0, 0, 1)); tr.depends("pkg:npm/bad@1.0.0") }},
 		"a waiver of malice without the bundle": {"osv.malicious", func(tr *trial) { tr.waive("MAL-1", "evil", now.AddDate(0, 0, 1)) }},
+		"a broken database, for our own":        {"gate.failed", func(tr *trial) { tr.asLocal(); tr.depends("pkg:npm/good@1.0.0"); tr.known.Advisories = torn{} }},
 		"a database that answers with an error": {"gate.failed", func(tr *trial) { tr.depends("pkg:npm/good@1.0.0"); tr.known.Advisories = torn{} }},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -377,18 +377,37 @@ func FuzzDecodeLock(f *testing.F) {
 
 func TestLockFilesAreRefused(t *testing.T) {
 	t.Parallel()
-	d := `"sha256:` + strings.Repeat("0", 64) + `"`
-	entry := `"name":"a","version":"1.0.0","artifact":` + d + `,"folder":` + d + `,"manifest":` + d + `,"publisher":"p","highest":"1.0.0"`
+	d := abi.Digest("sha256:" + strings.Repeat("0", 64))
+	good := Entry{Name: "a", Version: "1.0.0", Highest: "1.0.0", Artifact: d, Folder: d, Manifest: d, Publisher: "p"}
+	written := func(entries ...Entry) string {
+		text, err := (&Lock{Schema: SchemaLock, Skills: entries}).encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	with := func(change func(*Entry)) string {
+		e := good
+		change(&e)
+		return written(e)
+	}
+	if _, err := DecodeLock([]byte(written(good))); err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{
-		"an unknown key":           `{"schema":"glovebox/lock/v1","skills":[],"trust":"all"}`,
-		"a key twice":              `{"schema":"glovebox/lock/v1","skills":[],"skills":[]}`,
-		"another schema":           `{"schema":"glovebox/lock/v2","skills":[]}`,
-		"a name that climbs":       `{"schema":"glovebox/lock/v1","skills":[{` + strings.Replace(entry, `"a"`, `"../a"`, 1) + `}]}`,
-		"a digest that is none":    `{"schema":"glovebox/lock/v1","skills":[{` + strings.Replace(entry, `"folder":`+d, `"folder":"sha256:../../x"`, 1) + `}]}`,
-		"a skill twice":            `{"schema":"glovebox/lock/v1","skills":[{` + entry + `},{` + entry + `}]}`,
-		"a version above the peak": `{"schema":"glovebox/lock/v1","skills":[{` + strings.Replace(entry, `"highest":"1.0.0"`, `"highest":"0.9.0"`, 1) + `}]}`,
-		"no folder":                `{"schema":"glovebox/lock/v1","skills":[{` + strings.Replace(entry, `"folder":`+d+`,`, ``, 1) + `}]}`,
-		"another layout":           `{"schema":"glovebox/lock/v1","skills":[{` + entry + `}]}`,
+		"an unknown key":           strings.Replace(written(good), `"schema"`, `"trust": "all",`+"\n  "+`"schema"`, 1),
+		"a key twice":              strings.Replace(written(good), `"schema"`, `"schema": "glovebox/lock/v1",`+"\n  "+`"schema"`, 1),
+		"another schema":           strings.Replace(written(good), "lock/v1", "lock/v2", 1),
+		"another layout":           strings.ReplaceAll(written(good), "\n", ""),
+		"a name that climbs":       with(func(e *Entry) { e.Name = "../a" }),
+		"a folder that climbs":     with(func(e *Entry) { e.Folder = "sha256:../../x" }),
+		"an artifact that is none": with(func(e *Entry) { e.Artifact = "x" }),
+		"a skill twice":            written(good, good),
+		"a version above the peak": with(func(e *Entry) { e.Highest = "0.9.0" }),
+		"a version that is none":   with(func(e *Entry) { e.Version = "one" }),
+		"no peak":                  with(func(e *Entry) { e.Highest = "" }),
+		"no folder":                with(func(e *Entry) { e.Folder = "" }),
+		"too many skills":          written(slices.Repeat([]Entry{good}, maxEntries+1)...),
 	} {
 		if _, err := DecodeLock([]byte(text)); err == nil {
 			t.Errorf("%s was accepted", name)
