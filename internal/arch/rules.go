@@ -13,7 +13,7 @@ func Glovebox() Rules {
 			"host/admin": 4, "host/agent": 4, "host/agent/offline": 4, "host/agent/scripted": 4,
 			"skills/artifact": 4, "skills/registry": 4, "skills/importer": 4,
 
-			"host/approval": 3, "host/provenance": 3, "host/wasm": 3, "skills": 3,
+			"host/approval": 3, "host/provenance": 3, "host/wasm": 3, "skills": 3, "mcp/listing": 3,
 
 			"host/policy": 2, "host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2,
 			"skills/advisory": 2, "skills/signature": 2,
@@ -21,7 +21,7 @@ func Glovebox() Rules {
 			"internal/guard": 1, "host/policy/gate": 1, "host/budget": 1, "host/audit": 1, "host/config": 1,
 			"broker": 1, "sandbox": 1, "host/wasm/module": 1, "skills/sbom": 1,
 
-			"abi": 0, "abi/guest": 0, "internal/sqlitex": 0, "internal/redact": 0, "internal/canon": 0, "internal/label": 0, "internal/atom": 0,
+			"abi": 0, "abi/guest": 0, "internal/sqlitex": 0, "internal/redact": 0, "internal/canon": 0, "internal/label": 0, "internal/atom": 0, "mcp/reason": 0,
 
 			// Programs that measure the tree.
 			"internal/contain": 6, "internal/contain/probe": 6, "internal/contain/run": 7, "internal/bench": 7, "internal/sabotage": 7,
@@ -40,6 +40,8 @@ func Glovebox() Rules {
 			"crypto/ecdsa":                    {"broker", "host/audit", "skills/signature", "skills/registry"},
 			"crypto/ed25519":                  {"broker", "host/audit"},
 			"golang.org/x/crypto":             {"broker"},
+			"github.com/modelcontextprotocol": {"mcp/..."},
+			"github.com/sony/gobreaker":       {"mcp"},
 			"github.com/google/osv-scanner":   nil, // the oracle of a test module
 			"github.com/google/osv-scalibr":   {"skills/advisory"},
 			"github.com/sigstore":             {"skills/signature/..."},
