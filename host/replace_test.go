@@ -43,7 +43,15 @@ func (f *fixture) installVersion(version string) {
 		f.t.Fatal(err)
 	}
 	store := install.OpenStore(f.cfg.State)
-	p, err := store.Prepare(f.t.Context(), gate, offer, nil, known, install.Options{})
+	present := func() (*abi.Grant, error) {
+		grant, _, err := FindGrant(f.cfg, "reader")
+		return grant, err
+	}
+	old, err := present()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	p, err := store.Prepare(f.t.Context(), gate, offer, old, known, install.Options{})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -54,7 +62,7 @@ func (f *fixture) installVersion(version string) {
 	}
 	grant, err := p.Grant(all, []abi.AgentID{"main"})
 	if err == nil {
-		err = p.Commit(store, grant)
+		err = p.Commit(store, grant, present)
 	}
 	if err != nil {
 		f.t.Fatal(err)

@@ -86,6 +86,12 @@ func FindSkill(cfg Config, name abi.SkillName) (*skills.Bundle, *abi.Grant, stri
 	return nil, nil, "", ErrNoSkill
 }
 
+// FindGrant returns the grant of a skill, installed or not, nil if there is none, and
+// its file.
+func FindGrant(cfg Config, name abi.SkillName) (*abi.Grant, string, error) {
+	return newGrantBook(cfg.grantDirs(), install.OpenStore(cfg.State)).Lookup(name)
+}
+
 // Sharing is a folder that a grant gives to a skill, and that another skill's grant
 // gives to that one.
 type Sharing struct {

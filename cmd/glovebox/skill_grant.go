@@ -12,7 +12,6 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host"
-	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/skills"
 	"github.com/glovebox-dev/glovebox/skills/install"
 	"github.com/spf13/cobra"
@@ -376,11 +375,8 @@ func (a *app) saveGrant(cfg host.Config, m *abi.Manifest, grant *abi.Grant, proo
 	if err != nil {
 		return usage(err.Error(), "glovebox skill inspect "+string(m.Name))
 	}
-	if err := install.OpenStore(cfg.State).Recover(); err != nil {
-		return err
-	}
-	path := filepath.Join(cfg.State.Grants(), string(m.Name)+".yaml")
-	if err := config.WriteFile(path, data); err != nil {
+	path, err := install.OpenStore(cfg.State).WriteGrant(m.Name, data)
+	if err != nil {
 		return err
 	}
 	shared := host.Shared(cfg, decoded)
@@ -416,11 +412,8 @@ state folder; it goes before the grant files of the configuration.`,
 			if err != nil {
 				return err
 			}
-			if err := install.OpenStore(state).Recover(); err != nil {
-				return err
-			}
-			path := filepath.Join(state.Grants(), string(name)+".yaml")
-			if err := config.WriteFile(path, data); err != nil {
+			path, err := install.OpenStore(state).WriteGrant(name, data)
+			if err != nil {
 				return err
 			}
 			return a.show(map[string]any{"skill": name, "file": path, "revoked": true}, func() {

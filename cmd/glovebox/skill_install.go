@@ -136,8 +136,9 @@ func (a *app) install(ctx context.Context, source string, name abi.SkillName, f 
 	if err := store.Recover(); err != nil {
 		return err
 	}
-	bundle, grant, _, err := host.FindSkill(cfg, offer.Artifact.Name)
-	if err != nil && !errors.Is(err, host.ErrNoSkill) && bundle != nil {
+	bundle, _, _, _ := host.FindSkill(cfg, offer.Artifact.Name) // a damaged one is replaced
+	grant, _, err := host.FindGrant(cfg, offer.Artifact.Name)
+	if err != nil {
 		return err
 	}
 	if bundle != nil && !strings.HasPrefix(bundle.Dir, filepath.Join(cfg.State.Skills(), string(bundle.Name()))+string(filepath.Separator)) {
@@ -174,7 +175,11 @@ func (a *app) settle(cfg host.Config, store *install.Store, p *install.Plan, f i
 	if err != nil {
 		return err
 	}
-	if err := p.Commit(store, grant); err != nil {
+	present := func() (*abi.Grant, error) {
+		grant, _, err := host.FindGrant(cfg, p.Admission.Skill)
+		return grant, err
+	}
+	if err := p.Commit(store, grant, present); err != nil {
 		return err
 	}
 	return a.show(map[string]any{"plan": p, "consented": yes, "agents": grant.Agents, "grant": store.GrantFile(p.Admission.Skill)}, func() {

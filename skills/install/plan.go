@@ -1,6 +1,7 @@
 package install
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,7 @@ type Plan struct {
 	Dropped   []string       `json:"dropped"` // entries of the old grant that match nothing any more
 
 	entry   Entry
+	opt     Options
 	old     *abi.Grant // nil: none
 	release func()
 }
@@ -84,7 +86,7 @@ func (s *Store) Prepare(ctx context.Context, g *Gate, o Offer, grant *abi.Grant,
 	if err := allowed(a, was, opt); err != nil {
 		return nil, err
 	}
-	p := &Plan{Admission: a, Bundle: b, Asks: Asks(&b.Manifest.Manifest), Granted: []string{}, Changes: []Change{}, Dropped: []string{}, old: grant, release: release}
+	p := &Plan{Admission: a, Bundle: b, Asks: Asks(&b.Manifest.Manifest), Granted: []string{}, Changes: []Change{}, Dropped: []string{}, opt: opt, old: grant, release: release}
 	p.entry = Entry{
 		Name: name, Version: version, Artifact: a.Artifact, Manifest: a.Manifest, Publisher: a.Publisher, Signer: a.Signer,
 		Signed: a.Signed, Source: o.Source, Installed: k.Now.UTC().Truncate(time.Second),
@@ -195,8 +197,9 @@ func (p *Plan) dropStale(g *abi.Grant) {
 	}
 }
 
-// Commit puts the version into use, with its grant.
-func (p *Plan) Commit(s *Store, g *abi.Grant) error {
+// Commit puts the version into use, with its grant, if what the plan rests on still
+// holds: present returns the skill's grant as it is now.
+func (p *Plan) Commit(s *Store, g *abi.Grant, present func() (*abi.Grant, error)) error {
 	text, err := abi.EncodeGrant(g)
 	if err != nil {
 		return err
@@ -204,7 +207,29 @@ func (p *Plan) Commit(s *Store, g *abi.Grant) error {
 	if g.Pin == nil || g.Pin.SHA256 != p.entry.Manifest.Hex() {
 		return fmt.Errorf("install skill %q: the grant is not pinned to it", p.entry.Name)
 	}
-	return s.Commit(p.Bundle, p.entry, text)
+	return s.commit(p.Bundle, p.entry, text, func(lock *Lock) error {
+		if err := allowed(p.Admission, lock.Find(p.entry.Name), p.opt); err != nil {
+			return err
+		}
+		now, err := present()
+		if err != nil {
+			return err
+		}
+		if !sameGrant(now, p.old) {
+			return refuse(ReasonConsent, p.entry.Name, "its grant was changed meanwhile, so that what was shown is no longer what would hold").fix("glovebox skill install %s", config.ShellQuote(p.entry.Source))
+		}
+		return nil
+	})
+}
+
+// sameGrant compares two grants as they are written; nil is none.
+func sameGrant(a, b *abi.Grant) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	left, errA := abi.EncodeGrant(a)
+	right, errB := abi.EncodeGrant(b)
+	return errA == nil && errB == nil && bytes.Equal(left, right)
 }
 
 // Release removes what was staged and not committed.

@@ -111,9 +111,10 @@ func ownFolder(dir string) error {
 	return nil
 }
 
-// Commit makes a staged version the one that counts, together with its grant: the text
-// of a grant file that pins it, or nil to leave the grant as it is.
-func (s *Store) Commit(staged *skills.Bundle, e Entry, grant []byte) (err error) {
+// commit makes a staged version the one that counts, together with its grant: the text
+// of a grant file that pins it. still is asked first, while nobody else changes the
+// store.
+func (s *Store) commit(staged *skills.Bundle, e Entry, grant []byte, still func(*Lock) error) (err error) {
 	release, err := s.change()
 	if err != nil {
 		return err
@@ -121,6 +122,12 @@ func (s *Store) Commit(staged *skills.Bundle, e Entry, grant []byte) (err error)
 	defer func() { err = errors.Join(err, release()) }()
 	lock, err := s.Lock()
 	if err != nil {
+		return err
+	}
+	if err := s.finish(lock); err != nil {
+		return err
+	}
+	if err := still(lock); err != nil {
 		return err
 	}
 	sig, err := readSignature(staged.Dir)
@@ -142,10 +149,8 @@ func (s *Store) Commit(staged *skills.Bundle, e Entry, grant []byte) (err error)
 		return fmt.Errorf("install skill: %w", err)
 	}
 	s.step(StepGrant)
-	if grant != nil {
-		if err := config.WriteFile(s.nextGrant(e.Name), grant); err != nil {
-			return fmt.Errorf("install skill: %w", err)
-		}
+	if err := config.WriteFile(s.nextGrant(e.Name), grant); err != nil {
+		return fmt.Errorf("install skill: %w", err)
 	}
 	return s.write(lock.with(e))
 }
@@ -228,8 +233,27 @@ func (s *Store) edit(name abi.SkillName, change func(*Entry)) (was Entry, err er
 // ErrNotInstalled is returned for a skill that is not in the store.
 var ErrNotInstalled = errors.New("no skill of that name was installed")
 
-// Recover finishes what a process that was killed left behind. Whoever writes grants
-// calls it first. It does not wait for a process that is at work.
+// WriteGrant replaces the operator's grant of a skill. It waits for an installation that
+// is under way, so that the later word counts.
+func (s *Store) WriteGrant(name abi.SkillName, text []byte) (path string, err error) {
+	release, err := s.change()
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	lock, err := s.Lock()
+	if err == nil {
+		err = s.finish(lock)
+	}
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(s.grants, string(name)+".yaml")
+	return path, config.WriteFile(path, text)
+}
+
+// Recover finishes what a process that was killed left behind. It does not wait for one
+// that is at work.
 func (s *Store) Recover() (err error) {
 	left, err := filepath.Glob(filepath.Join(s.grants, "*"+nextSuffix))
 	if err != nil || len(left) == 0 {

@@ -82,7 +82,7 @@ func installFile(ctx context.Context, s *Store, g *Gate, file string) error {
 	if err != nil {
 		return err
 	}
-	return p.Commit(s, next)
+	return p.Commit(s, next, func() (*abi.Grant, error) { return readGrantFile(s.GrantFile(pulled.Name)) })
 }
 
 func readGrantFile(path string) (*abi.Grant, error) {
@@ -347,9 +347,28 @@ func TestGrantOfAnUpgrade(t *testing.T) {
 	if _, err := p.Grant([]string{"human"}, nil); ReasonOf(err) != ReasonConsent {
 		t.Errorf("consent to what is not asked for: %v", err)
 	}
-	g.Pin = nil
-	if err := p.Commit(s.store, g); err == nil {
+	present := func() (*abi.Grant, error) { return readGrantFile(s.store.GrantFile("parcel")) }
+	unpinned := *g
+	unpinned.Pin = nil
+	if err := p.Commit(s.store, &unpinned, present); err == nil {
 		t.Error("a grant that is not pinned was committed")
+	}
+	// Somebody takes the grant back, or installs something newer, while a person reads.
+	nothing, err := abi.EncodeGrant(&abi.Grant{Schema: abi.SchemaGrant, Skill: "parcel"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.store.WriteGrant("parcel", nothing); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Commit(s.store, g, present); ReasonOf(err) != ReasonConsent {
+		t.Errorf("a grant that was taken back meanwhile came back: %v", err)
+	}
+	if err := s.install(s.pack("1.6.0", nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Commit(s.store, g, present); ReasonOf(err) != ReasonDowngrade {
+		t.Errorf("an older version than one that was installed meanwhile: %v", err)
 	}
 }
 
