@@ -56,7 +56,7 @@ func stopped(ctx context.Context) error {
 func (h *Host) watch(ctx context.Context) {
 	tick := time.NewTicker(watchTime)
 	defer tick.Stop()
-	seen := h.trust.Refresh(ctx)
+	seen, lock := h.trust.Refresh(ctx), statOf(h.catalog.store.LockFile())
 	for {
 		select {
 		case <-ctx.Done():
@@ -66,10 +66,14 @@ func (h *Host) watch(ctx context.Context) {
 		if err := h.catalog.store.Recover(); err != nil {
 			h.log.Error("an installation cannot be finished", "err", err)
 		}
-		if epoch := h.trust.Refresh(ctx); epoch != seen {
-			seen = epoch
+		epoch, now := h.trust.Refresh(ctx), statOf(h.catalog.store.LockFile())
+		if epoch == seen && sameFile(lock, now) {
+			continue // what lies in folders is looked at with the next message
+		}
+		if epoch != seen {
 			h.stopRefused(ctx)
 		}
+		seen, lock = epoch, now
 		if _, err := h.current(ctx); err != nil {
 			h.log.Error("skills cannot be looked at", "err", err)
 		}
