@@ -119,9 +119,7 @@ func TestWithdrawnWhileItRuns(t *testing.T) {
 				if event == "skill.admitted" {
 					word = "spin"
 				}
-				if f.events(event, word) == 0 {
-					t.Errorf("no record %s with %s", event, word)
-				}
+				eventually(t, event+" with "+word+" is on record", func() bool { return f.events(event, word) > 0 })
 			}
 			list, err := f.Skills(t.Context())
 			if err != nil {
