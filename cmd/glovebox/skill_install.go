@@ -211,8 +211,8 @@ func (a *app) showPlan(p *install.Plan) {
 	a.showContents(ad)
 	if p.Was != nil {
 		a.say("replaces  version %s, installed %s", p.Was.Version, p.Was.Installed.Format(time.DateOnly))
-		for _, c := range p.Changes {
-			a.say("  %s", oneLine(c.String()))
+		for _, change := range p.Changes {
+			a.say("  %s", oneLine(change.String()))
 		}
 		if len(p.Changes) == 0 {
 			a.say("  it asks for what it asked for before, with the same tools")
