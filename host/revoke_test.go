@@ -12,6 +12,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/admin"
+	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/host/wasm/module/modtest"
 	"github.com/glovebox-dev/glovebox/skills"
 	"github.com/glovebox-dev/glovebox/skills/advisory"
@@ -101,11 +102,9 @@ func TestWithdrawnWhileItRuns(t *testing.T) {
 
 			ended := make(chan admin.Call, 1)
 			go func() { ended <- f.ask("spin.turn", `{}`) }()
-			eventually(t, "the skill runs", func() bool {
-				f.mu.Lock()
-				defer f.mu.Unlock()
-				return len(f.running) == 1
-			})
+			// Once it is compiled, the gate has let it in.
+			options := wasm.CompileOptions(abi.DefaultLimits())
+			eventually(t, "the skill runs", func() bool { return f.chamber.store.Cached(abi.DigestOf(spinner()), options) })
 			c.withdraw(f)
 			call := <-ended
 			if call.Outcome == "ok" || !strings.Contains(call.Why, c.reason) {
