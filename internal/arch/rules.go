@@ -19,9 +19,10 @@ func Glovebox() Rules {
 			"skills/advisory": 2, "skills/signature": 2,
 
 			"internal/guard": 1, "host/policy/gate": 1, "host/budget": 1, "host/audit": 1, "host/config": 1,
-			"broker": 1, "sandbox": 1, "host/wasm/module": 1, "skills/sbom": 1,
+			"broker": 1, "sandbox": 1, "sandbox/probe": 1, "host/wasm/module": 1, "skills/sbom": 1,
 
 			"abi": 0, "abi/guest": 0, "internal/sqlitex": 0, "internal/redact": 0, "internal/canon": 0, "internal/label": 0, "internal/atom": 0, "mcp/reason": 0,
+			"sandbox/filter": 0, "sandbox/lock": 0, "sandbox/walls": 0,
 
 			// Programs that measure the tree.
 			"internal/contain": 6, "internal/contain/probe": 6, "internal/contain/run": 7, "internal/bench": 7, "internal/sabotage": 7,
@@ -50,14 +51,15 @@ func Glovebox() Rules {
 			"github.com/CycloneDX":            {"skills/sbom"},
 			"github.com/invopop/jsonschema":   nil, // generates the checked-in schemas, in a test
 			"github.com/rogpeppe/go-internal": nil,
-			"unsafe":                          {"abi/guest"},
+			"unsafe":                          {"abi/guest", "sandbox/lock"},
+			"golang.org/x/net/bpf":            {"sandbox/filter", "sandbox/lock"},
 			"plugin":                          nil,
 			"C":                               nil,
 			"math/rand":                       nil, // math/rand/v2 as well: what looks random here must be random
 		},
 		Caller: map[string][]string{
 			"os.Getenv": {"cmd/glovebox", "host/config", "internal/testenv"}, "os.LookupEnv": {"cmd/glovebox", "host/config"}, "os.Environ": {"cmd/glovebox", "host/config"},
-			"os.StartProcess": {"sandbox"}, "syscall.ForkExec": {"sandbox"}, "syscall.Exec": {"sandbox"}, "syscall.StartProcess": {"sandbox"},
+			"os.StartProcess": {"sandbox", "sandbox/walls"}, "syscall.ForkExec": {"sandbox"}, "syscall.Exec": {"sandbox"}, "syscall.StartProcess": {"sandbox"},
 			"golang.org/x/sys/unix.Exec": {"sandbox"},
 			"net.Dialer":                 {"broker"}, "net.Dial": {"internal/contain/probe"}, "net.DialTimeout": nil, "net.DialTCP": nil, "net.DialUDP": nil, "net.DialIP": nil, "net.DialUnix": nil,
 			"net.DefaultResolver": {"broker"}, "net.Resolver": {"broker"}, "net.LookupHost": nil, "net.LookupIP": nil, "net.LookupAddr": nil,
@@ -66,7 +68,7 @@ func Glovebox() Rules {
 			"crypto/tls.Dial": nil, "crypto/tls.Dialer": nil,
 			"fmt.Print": {"cmd/glovebox"}, "fmt.Println": {"cmd/glovebox", "internal/bench", "internal/sabotage"}, "fmt.Printf": {"cmd/glovebox", "internal/bench", "internal/sabotage"},
 			"log.Print": nil, "log.Printf": nil, "log.Println": nil, "log.Fatal": nil, "log.Fatalf": nil,
-			"os.Exit":  {"cmd/glovebox", "internal/contain/run", "internal/bench", "internal/sabotage"},
+			"os.Exit":  {"cmd/glovebox", "sandbox/probe", "internal/contain/run", "internal/bench", "internal/sabotage"},
 			"os.DirFS": nil, "os.Chdir": nil, "log/slog.SetDefault": nil, "log/slog.Default": nil,
 		},
 		Leaf: map[string][]string{
