@@ -13,9 +13,11 @@ import (
 	"time"
 )
 
-// bwrapPaths are the places where bubblewrap may lie; the path of this process is
+// bwrapPaths returns the places where bubblewrap may lie; the path of this process is
 // not asked, since whoever sets it would choose the jailer.
-var bwrapPaths = []string{"/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap", "/run/current-system/sw/bin/bwrap"}
+func bwrapPaths() []string {
+	return []string{"/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap", "/run/current-system/sw/bin/bwrap"}
+}
 
 // bwrapArgs returns the arguments up to those of the program itself.
 func bwrapArgs(exe *os.File, out bool) ([]string, error) {
@@ -84,7 +86,8 @@ var libraryDirs = []string{
 }
 
 // libraries returns the loader and the shared libraries that the program needs,
-// and theirs: only these are visible in the jail, not /usr.
+// and theirs: only these are visible in the jail, not /usr. What does not lie in
+// libraryDirs is left out: a program does not choose what of the host is shown.
 func libraries(exe *os.File) ([]string, error) {
 	f, err := elf.NewFile(exe)
 	if err != nil {
@@ -96,7 +99,10 @@ func libraries(exe *os.File) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the program's loader: %w", err)
 		}
-		found = append(found, strings.TrimRight(string(b), "\x00"))
+		loader := filepath.Clean(strings.TrimRight(string(b), "\x00"))
+		if slices.Contains(libraryDirs, filepath.Dir(loader)) && regular(loader) {
+			found = append(found, loader)
+		}
 	}
 	names, err := f.ImportedLibraries()
 	if err != nil {
@@ -105,12 +111,9 @@ func libraries(exe *os.File) ([]string, error) {
 	for len(names) > 0 {
 		name := names[0]
 		names = names[1:]
-		path, err := library(name)
-		if err != nil {
-			return nil, err
-		}
+		path := library(name)
 		same := func(p string) bool { return filepath.Base(p) == filepath.Base(path) }
-		if slices.ContainsFunc(found, same) {
+		if path == "" || slices.ContainsFunc(found, same) {
 			continue
 		}
 		found = append(found, path)
@@ -127,13 +130,14 @@ func libraries(exe *os.File) ([]string, error) {
 	return found, nil
 }
 
-func library(name string) (string, error) {
+// library returns where a library lies, "" if nowhere.
+func library(name string) string {
 	for _, dir := range libraryDirs {
 		if p := filepath.Join(dir, filepath.Base(name)); regular(p) {
-			return p, nil
+			return p
 		}
 	}
-	return "", fmt.Errorf("the library %s was not found", name)
+	return ""
 }
 
 func regular(path string) bool {
@@ -150,14 +154,15 @@ const (
 // probe runs this program in bubblewrap and judges what it saw from inside. It
 // returns the path of a bubblewrap that works, or why there is none.
 func probe(ctx context.Context) (string, Status) {
-	i := slices.IndexFunc(bwrapPaths, regular)
+	paths := bwrapPaths()
+	i := slices.IndexFunc(paths, regular)
 	if i < 0 {
 		return "", Status{Why: "bubblewrap is not installed", Fix: fixInstall}
 	}
 	if recursive() {
 		return "", Status{Why: "this process is itself a confined child"}
 	}
-	path := bwrapPaths[i]
+	path := paths[i]
 	if err := try(ctx, path); err != nil {
 		return "", Status{Why: path + " does not confine: " + err.Error(), Fix: fixUserns}
 	}
@@ -192,6 +197,8 @@ func (f finding) judge() error {
 		return fmt.Errorf("the child runs as user %d", f.UID)
 	case f.Capable || !f.NoNewPrivs:
 		return errors.New("the child keeps privileges")
+	case !f.Filtered:
+		return errors.New("the child's system calls are not filtered")
 	case !slices.Equal(f.Interfaces, []string{"lo"}):
 		return fmt.Errorf("the child sees the network interfaces %v", f.Interfaces)
 	case f.WroteRoot || f.SawHome:

@@ -2,7 +2,11 @@
 
 package sandbox
 
-import "context"
+import (
+	"context"
+
+	"github.com/glovebox-dev/glovebox/sandbox/walls"
+)
 
 // WithoutBwrap returns a spawner as it would be where bubblewrap is missing.
 func WithoutBwrap() *Spawner { return &Spawner{} }
@@ -14,7 +18,25 @@ func TryBwrap(ctx context.Context, path string) error { return try(ctx, path) }
 type Finding = finding
 
 func GoodFinding() Finding {
-	return Finding{UID: nobody, PID: 2, Interfaces: []string{"lo"}, NoNewPrivs: true, WroteOut: true, AS: 2 << 30, CPU: 5}
+	return Finding{UID: nobody, PID: 2, Interfaces: []string{"lo"}, NoNewPrivs: true, Filtered: true, WroteOut: true, AS: 2 << 30, CPU: 5}
 }
 
 func (f Finding) Judge() error { return f.judge() }
+
+// WithBait sets up what a box must not reach.
+func WithBait(use func(walls.Expect) error) error { return withBait(use) }
+
+// Expect adds to e what the description of a box says.
+func (x *Boxer) Expect(b *Box, e *walls.Expect) { x.expect(b, e) }
+
+// ReadRows reads what a probe printed.
+func ReadRows(b []byte) ([]walls.Row, error) { return readRows(b) }
+
+// BoxerWith returns a Boxer that looks for bubblewrap at the given path only and
+// relies on a version of Landlock.
+func BoxerWith(ctx context.Context, path string, landlock int) *Boxer {
+	return newBoxer(ctx, []string{path}, landlock)
+}
+
+// Judge says what of a profile's walls does not hold.
+func Judge(p ProfileReport, want int) string { return p.judge(want) }

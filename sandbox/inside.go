@@ -12,7 +12,16 @@ type Cell struct {
 	Out    string // the writable directory; empty = none
 	Memory int64  // soft limit for the Go heap in bytes
 	Probe  bool   // the spawner only wants to know whether the jail holds: call Probe
+
+	expect []byte // of a box's self-test: walls.Expect in JSON
 }
+
+// boxArg is the argument of the inside step of a box, wallsPrefix begins that of a
+// box's self-test.
+const (
+	boxArg      = "--box"
+	wallsPrefix = "--walls="
+)
 
 // tokenPrefix begins the argument in which the spawner tells the child its limits.
 const tokenPrefix = "--jail="

@@ -10,6 +10,9 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/glovebox-dev/glovebox/sandbox/filter"
+	"github.com/glovebox-dev/glovebox/sandbox/lock"
 )
 
 // openFiles is how many descriptors a confined child may have.
@@ -17,15 +20,24 @@ const openFiles = 64
 
 // Inside must be the first thing that the program does for Verb, with the
 // arguments that follow it. It lowers the limits of the process to what the
-// spawner wrote in the first argument and gives up the right to gain privileges,
-// then returns the arguments that are left. Nothing of the input may be read
+// spawner wrote in the first argument, gives up the right to gain privileges and
+// the system calls that a compiler does not need, then returns the arguments that are left. Nothing of the input may be read
 // before. An error means that the child must end.
+//
+// For the inside step of a box it does not return: the process becomes the program
+// of the box.
 //
 // Where privileges can still be gained the program is executed anew, so that
 // the restriction holds for every thread.
 func Inside(args []string) (Cell, []string, error) {
 	if len(args) == 0 {
 		return Cell{}, nil, errors.New("this verb is for the program's own use")
+	}
+	if args[0] == boxArg {
+		return Cell{}, nil, enter()
+	}
+	if expect, ok := strings.CutPrefix(args[0], wallsPrefix); ok {
+		return Cell{Probe: true, expect: []byte(expect)}, nil, nil
 	}
 	t, err := parseToken(args[0])
 	if err != nil {
@@ -45,7 +57,24 @@ func Inside(args []string) (Cell, []string, error) {
 		argv := append([]string{"glovebox", Verb}, args...)
 		return Cell{}, nil, fmt.Errorf("execute anew: %w", syscall.Exec("/proc/self/exe", argv, []string{}))
 	}
+	if err := confineCalls(); err != nil {
+		return Cell{}, nil, err
+	}
 	return Cell{Out: t.out, Memory: int64(t.as / 2), Probe: t.probe}, args[1:], nil
+}
+
+// confineCalls puts all threads under the compiler's filter: from here on the child
+// starts nothing and connects to nothing, with bubblewrap or without.
+func confineCalls() error {
+	arch, err := filter.Native()
+	if err != nil {
+		return err
+	}
+	prog, err := filter.Compiler(arch)
+	if err != nil {
+		return err
+	}
+	return lock.Filter(prog)
 }
 
 // lower sets hard limits, which an unprivileged process cannot raise again.
@@ -81,6 +110,7 @@ type finding struct {
 	Interfaces  []string
 	Capable     bool // a capability is effective or can be gained
 	NoNewPrivs  bool
+	Filtered    bool // system calls are filtered
 	WroteRoot   bool
 	WroteOut    bool
 	SawHome     bool // the host's home directories or /etc are there
@@ -91,6 +121,9 @@ type finding struct {
 // Probe looks around from inside the jail and writes what it found to out, for
 // the spawner to judge.
 func Probe(c Cell, out io.Writer) error {
+	if c.expect != nil {
+		return probeWalls(c.expect, out)
+	}
 	f := finding{UID: os.Getuid(), PID: os.Getpid()}
 	b, err := os.ReadFile("/proc/net/dev")
 	if err != nil {
@@ -112,6 +145,8 @@ func Probe(c Cell, out io.Writer) error {
 			f.Capable = f.Capable || strings.Trim(v, "0") != ""
 		case "NoNewPrivs":
 			f.NoNewPrivs = v == "1"
+		case "Seccomp":
+			f.Filtered = v == "2"
 		}
 	}
 	f.WroteRoot = wrote("/glovebox-probe") || wrote("/usr/glovebox-probe") || wrote("/etc/glovebox-probe")

@@ -22,3 +22,14 @@ func probe(context.Context) (string, Status) {
 
 // ownGroup leaves the group alone; the process itself is killed.
 func ownGroup(*exec.Cmd) {}
+
+// cgroups do not exist here.
+type cgroups struct{}
+
+func bwrapPaths() []string { return nil }
+
+func newBoxer(context.Context, []string, int) *Boxer {
+	return &Boxer{report: Report{Why: ErrUnsupported.Error(), Fix: "run the daemon on Linux; skills in WebAssembly work here"}}
+}
+
+func (x *Boxer) start(context.Context, Box) (*Process, error) { return nil, ErrNoSandbox }

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/glovebox-dev/glovebox/sandbox"
 )
 
@@ -27,7 +29,14 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.Verb {
 		os.Exit(child(os.Args[2:]))
 	}
-	os.Exit(m.Run())
+	if len(os.Args) > 1 && os.Args[1] == "daemon" {
+		os.Exit(daemon(os.Args[2:]))
+	}
+	code := m.Run()
+	if dir, err := built(); err == nil { // the last one out
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
 }
 
 // child does what the tests ask for, as code that took over the child would.
@@ -82,12 +91,16 @@ func misbehave(cell sandbox.Cell, args []string) error {
 	case "sleep":
 		time.Sleep(time.Hour)
 	case "linger": // leave a process behind that outlives its parent
-		p, err := os.StartProcess("/proc/self/exe", append(os.Args[:3:3], "sleep"), &os.ProcAttr{Files: []*os.File{nil, os.Stdout, os.Stderr}})
-		if err != nil {
-			return err
-		}
-		fmt.Println(p.Pid)
-		time.Sleep(time.Hour)
+		_, err := os.StartProcess("/proc/self/exe", append(os.Args[:3:3], "sleep"), &os.ProcAttr{Files: []*os.File{nil, os.Stdout, os.Stderr}})
+		return err
+	case "exec":
+		return syscall.Exec("/proc/self/exe", os.Args, nil)
+	case "socket": // Landlock and the network name space say nothing about these
+		_, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		return err
+	case "anonymous":
+		_, err := unix.MemfdCreate("x", 0)
+		return err
 	case "dial":
 		c, err := net.DialTimeout("tcp", args[1], time.Second)
 		if err == nil {
@@ -153,7 +166,7 @@ func TestConfined(t *testing.T) {
 				if err != nil || json.Unmarshal(res.Stdout, &f) != nil {
 					t.Fatalf("got %+v, %v", res, err)
 				}
-				if f.UID == 0 || f.Capable || !f.NoNewPrivs || f.WroteRoot || !f.WroteOut || f.AS != 2<<30 || f.CPU != 1 || f.Environment > 1 {
+				if f.UID == 0 || f.Capable || !f.NoNewPrivs || !f.Filtered || f.WroteRoot || !f.WroteOut || f.AS != 2<<30 || f.CPU != 1 || f.Environment > 1 {
 					t.Errorf("got %+v", f)
 				}
 				if how == sandbox.ConfinedBwrap {
@@ -219,6 +232,15 @@ func TestConfined(t *testing.T) {
 					t.Errorf("got %+v, %v", res, err)
 				}
 			})
+			t.Run("system calls are filtered", func(t *testing.T) {
+				t.Parallel()
+				for _, what := range []string{"linger", "exec", "socket", "anonymous"} {
+					res, err := s.Confined(t.Context(), job(t, what))
+					if err != nil || res.Exit != 1 || !strings.Contains(string(res.Stderr), "operation not permitted") {
+						t.Errorf("%s: got exit %d, %s, %v", what, res.Exit, res.Stderr, err)
+					}
+				}
+			})
 			t.Run("private files of the daemon cannot be read", func(t *testing.T) {
 				t.Parallel()
 				if os.Geteuid() != 0 && how == sandbox.ConfinedRlimits {
@@ -260,13 +282,16 @@ func TestBwrapHasNoNetworkAndNoOtherProcesses(t *testing.T) {
 
 func TestProcessGroupIsKilled(t *testing.T) {
 	t.Parallel()
-	s := sandbox.WithoutBwrap()
-	j := job(t, "linger")
-	j.Wall = time.Second
-	res, err := s.Confined(t.Context(), j)
-	pid, perr := strconv.Atoi(strings.TrimSpace(string(res.Stdout)))
-	if !errors.Is(err, sandbox.ErrWall) || perr != nil {
-		t.Fatalf("got %+v, %v", res, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var pid int
+	out := writerFunc(func(p []byte) (int, error) {
+		pid, _ = strconv.Atoi(strings.TrimSpace(string(p)))
+		cancel()
+		return len(p), nil
+	})
+	if err := sandbox.RunToolchain(ctx, t.TempDir(), []string{"/bin/sh", "-c", "sleep 600 & echo $!; wait"}, nil, out); !errors.Is(err, context.Canceled) || pid == 0 {
+		t.Fatalf("process %d, %v", pid, err)
 	}
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -347,6 +372,7 @@ func TestFindingsThatDoNotHold(t *testing.T) {
 		"root":                  func(f *sandbox.Finding) { f.UID = 0 },
 		"capabilities":          func(f *sandbox.Finding) { f.Capable = true },
 		"privileges to gain":    func(f *sandbox.Finding) { f.NoNewPrivs = false },
+		"unfiltered calls":      func(f *sandbox.Finding) { f.Filtered = false },
 		"a network":             func(f *sandbox.Finding) { f.Interfaces = []string{"lo", "eth0"} },
 		"a writable root":       func(f *sandbox.Finding) { f.WroteRoot = true },
 		"home directories":      func(f *sandbox.Finding) { f.SawHome = true },
