@@ -135,24 +135,6 @@ func New(values []Value) (*Matcher, error) {
 	return &Matcher{state: func() *state { return s }}, nil
 }
 
-// regions returns the stretches of b that hold a value, overlapping ones joined so that
-// no tail of a value survives.
-func (m *Matcher) regions(b []byte) []span {
-	spans := m.state().spans(b)
-	slices.SortFunc(spans, func(a, b span) int {
-		return cmp.Or(a.from-b.from, b.to-a.to, strings.Compare(a.name, b.name))
-	})
-	var out []span
-	for _, s := range spans {
-		if last := len(out) - 1; last >= 0 && s.from < out[last].to {
-			out[last].to = max(out[last].to, s.to)
-			continue
-		}
-		out = append(out, s)
-	}
-	return out
-}
-
 // Find returns the name of a secret whose value b holds in any form, Unscanned if b
 // cannot be looked through within bounds, and "" if it holds none.
 func (m *Matcher) Find(b []byte) string {
@@ -202,19 +184,24 @@ func (m *Matcher) RedactWith(b []byte, label func(name string) string) []byte {
 		if !m.Contains(b) {
 			return b
 		}
-		var out []byte
-		at := 0
-		for _, s := range m.regions(b) {
-			out = append(out, b[at:s.from]...)
-			out = append(out, label(s.name)...)
-			at = s.to
-		}
-		b = append(out, b[at:]...)
+		b = replaced(b, m.joined(b, false), label)
 	}
 	if name := m.Find(b); name != "" {
 		return []byte(label(name))
 	}
 	return b
+}
+
+// replaced returns b with the labels of spans in their places.
+func replaced(b []byte, spans []span, label func(name string) string) []byte {
+	var out []byte
+	at := 0
+	for _, s := range spans {
+		out = append(out, b[at:s.from]...)
+		out = append(out, label(s.name)...)
+		at = s.to
+	}
+	return append(out, b[at:]...)
 }
 
 // RedactString is Redact for strings.
