@@ -58,7 +58,8 @@ type Event struct {
 	Time     time.Time
 	Duration time.Duration
 	Caller   abi.Caller
-	Hop      int // 0, then one per redirect
+	Box      string // of the program that asked; empty for a guest
+	Hop      int    // 0, then one per redirect
 	Method   string
 	Origin   abi.Origin       // empty when the URL could not be read
 	Path     string           // escaped, without query
@@ -79,7 +80,9 @@ type Broker struct {
 	vault  *Vault
 	log    *slog.Logger
 
-	closing chan struct{}
+	tls     *tls.Config
+	closing context.Context //nolint:containedctx // the life of the broker, not of a request
+	cease   context.CancelFunc
 	mu      sync.Mutex // guards closed, and orders busy.Add before busy.Wait
 	closed  bool
 	busy    sync.WaitGroup
@@ -107,11 +110,13 @@ func New(cfg Config) (*Broker, error) {
 		own = func() ([]netip.Addr, error) { return cfg.Own(), nil }
 	}
 	g := &guard{resolver: cfg.Resolver, private: cfg.Private, own: own, listeners: cfg.Listeners}
+	closing, cease := context.WithCancel(context.Background())
+	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.Roots}
 	return &Broker{
-		vault: cfg.Vault, log: cfg.Log, closing: make(chan struct{}),
+		vault: cfg.Vault, log: cfg.Log, tls: config, closing: closing, cease: cease,
 		engine: engine{
 			guard:    g,
-			trip:     &network{guard: g, tls: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.Roots}},
+			trip:     &network{guard: g, tls: config},
 			secrets:  vaultSource{cfg.Vault},
 			observer: cfg.Observer,
 			agent:    "glovebox/" + cfg.Version,
@@ -126,26 +131,29 @@ func New(cfg Config) (*Broker, error) {
 // zero admitting nothing: a caller that counts over a whole call lowers them to what
 // the call has left.
 func (b *Broker) Fetch(ctx context.Context, caller abi.Caller, rights abi.Rights, req abi.FetchRequest, body []byte) (abi.FetchResponse, []byte, error) {
+	ctx, leave, p := b.enter(ctx)
+	if p != nil {
+		return abi.FetchResponse{}, nil, p
+	}
+	defer leave()
+	return b.engine.fetch(ctx, caller, rights, req, body)
+}
+
+// enter begins a request, which Close cancels and waits for until leave is called.
+func (b *Broker) enter(ctx context.Context) (_ context.Context, leave func(), p *abi.Problem) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.closed {
-		b.mu.Unlock()
-		return abi.FetchResponse{}, nil, &abi.Problem{Code: abi.CodeUnavailable, Capability: capHTTP, Message: "glovebox is shutting down"}
+		return ctx, nil, &abi.Problem{Code: abi.CodeUnavailable, Capability: capHTTP, Message: "glovebox is shutting down"}
 	}
 	b.busy.Add(1)
-	b.mu.Unlock()
-	defer b.busy.Done()
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan struct{})
-	defer close(done)
-	b.busy.Go(func() {
-		select {
-		case <-b.closing:
-			cancel()
-		case <-done:
-		}
-	})
-	return b.engine.fetch(ctx, caller, rights, req, body)
+	stop := context.AfterFunc(b.closing, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+		b.busy.Done()
+	}, nil
 }
 
 // Close cancels the requests that are under way and returns when they have ended. It
@@ -154,7 +162,7 @@ func (b *Broker) Close() error {
 	b.mu.Lock()
 	if !b.closed {
 		b.closed = true
-		close(b.closing)
+		b.cease()
 	}
 	b.mu.Unlock()
 	b.busy.Wait()

@@ -117,11 +117,11 @@ func (e *engine) fetch(ctx context.Context, caller abi.Caller, rights abi.Rights
 
 // report tells the observer about one hop.
 func (x *exchange) report(ctx context.Context, ev *Event, p *abi.Problem) {
+	ev.Duration = time.Since(ev.Time)
+	ev.Problem = p
 	if x.observer == nil {
 		return
 	}
-	ev.Duration = time.Since(ev.Time)
-	ev.Problem = p
 	if x.set != nil {
 		m := x.set.known()
 		ev.Path, ev.Detail = m.RedactString(ev.Path), m.RedactString(ev.Detail)
@@ -310,8 +310,13 @@ func (x *exchange) judge(from *answer, ev *Event) (*hop, abi.HTTPRight, *abi.Pro
 // clean returns what takes reflected values out of text for this guest: its own name
 // for a secret that it holds, no name for any other.
 func (x *exchange) clean(ev *Event) func([]byte) []byte {
-	m := x.set.known()
-	label := func(store string) string {
+	m, label := x.set.known(), x.labels(ev)
+	return func(b []byte) []byte { return m.RedactWith(b, label) }
+}
+
+// labels returns what stands in the place of a value, and notes it in ev.
+func (x *exchange) labels(ev *Event) func(store string) string {
+	return func(store string) string {
 		if !slices.Contains(ev.Redacted, store) {
 			ev.Redacted = append(ev.Redacted, store)
 		}
@@ -322,7 +327,6 @@ func (x *exchange) clean(ev *Event) func([]byte) []byte {
 		}
 		return shown
 	}
-	return func(b []byte) []byte { return m.RedactWith(b, label) }
 }
 
 // failed turns an error of the network into what a guest may know of it.

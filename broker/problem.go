@@ -21,6 +21,8 @@ const (
 	ruleRequest    = "egress/request"         // another malformed part of a request
 	ruleRedirect   = "egress/redirect"        // too many hops, or a hop that cannot be followed
 	ruleEncoding   = "egress/encoding"        // a body in a coding that cannot be searched for secrets
+	ruleProtocol   = "egress/protocol"        // HTTP/2, WebSocket and others where they are not permitted
+	ruleOwnAuth    = "egress/own-credentials" // of a box, where the broker's or none belong
 	ruleMisuse     = "secret/misuse"          // a placeholder outside its position or audience
 	ruleUngranted  = "secret/not-granted"     // a secret that the skill does not hold
 	ruleMissing    = "secret/missing"         // granted, and nothing is stored under its name

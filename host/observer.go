@@ -82,6 +82,7 @@ func (o observer) Egress(ctx context.Context, ev broker.Event) {
 			e.Detail[key] = value
 		}
 	}
+	set("box", ev.Box)
 	set("method", ev.Method)
 	set("origin", string(ev.Origin))
 	set("path", ev.Path)

@@ -16,7 +16,7 @@ func Glovebox() Rules {
 			"host/approval": 3, "host/provenance": 3, "host/wasm": 3, "skills": 3, "mcp/listing": 3,
 
 			"host/policy": 2, "host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2,
-			"skills/advisory": 2, "skills/signature": 2,
+			"skills/advisory": 2, "skills/signature": 2, "broker/proxy": 2,
 
 			"internal/guard": 1, "host/policy/gate": 1, "host/budget": 1, "host/audit": 1, "host/config": 1,
 			"broker": 1, "sandbox": 1, "sandbox/probe": 1, "host/wasm/module": 1, "skills/sbom": 1,
@@ -38,7 +38,7 @@ func Glovebox() Rules {
 			"github.com/extism/go-pdk":        {"abi/guest"},
 			"github.com/labstack/echo":        {"host/admin"},
 			"crypto/aes":                      {"broker"},
-			"crypto/ecdsa":                    {"broker", "host/audit", "skills/signature", "skills/registry"},
+			"crypto/ecdsa":                    {"broker/...", "host/audit", "skills/signature", "skills/registry"},
 			"crypto/ed25519":                  {"broker", "host/audit"},
 			"golang.org/x/crypto":             {"broker"},
 			"github.com/modelcontextprotocol": {"mcp/..."},
