@@ -52,8 +52,9 @@ func run(only string) error {
 		total++
 		start := time.Now()
 		verdict, err := try(c, dir)
-		if err != nil {
-			return fmt.Errorf("%s: %w", c.Name, err)
+		if err != nil { // an edit that no longer fits shows nothing: it counts as one that stays green
+			verdict = "STALE"
+			fmt.Fprintf(os.Stderr, "%s: %v\n", c.Name, err)
 		}
 		if verdict != "red" {
 			green++
@@ -62,7 +63,7 @@ func run(only string) error {
 	}
 	fmt.Printf("%d controls removed one at a time, %d of their tests went red\n", total, total-green)
 	if green > 0 {
-		return fmt.Errorf("%d tests stay green without the control that they name", green)
+		return fmt.Errorf("%d tests stay green without the control that they name, or could not be tried", green)
 	}
 	if total == 0 {
 		return errors.New("no control has that name")
