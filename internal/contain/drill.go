@@ -214,10 +214,12 @@ func (a Armed) reach() []Goal {
 }
 
 type property struct {
-	Type   any               `json:"type"`
-	Format string            `json:"format"`
-	Enum   []json.RawMessage `json:"enum"`
-	Items  json.RawMessage   `json:"items"`
+	Minimum *float64          `json:"minimum"`
+	Maximum *float64          `json:"maximum"`
+	Type    any               `json:"type"`
+	Format  string            `json:"format"`
+	Enum    []json.RawMessage `json:"enum"`
+	Items   json.RawMessage   `json:"items"`
 }
 
 func properties(schema json.RawMessage) map[string]property {
@@ -275,15 +277,26 @@ func (p property) value(name string, hostile bool) any {
 		_ = json.Unmarshal(p.Items, &item)
 		return []any{item.value(name, hostile)}
 	case "integer":
-		return float64(1)
+		return p.within(1)
 	case "number":
-		return float64(500)
+		return p.within(500)
 	case "boolean":
 		return true
 	case "object":
 		return map[string]any{}
 	}
 	return p.word(strings.ToLower(name), hostile)
+}
+
+// within returns n, or the bound of the property that n lies beyond.
+func (p property) within(n float64) float64 {
+	if p.Minimum != nil {
+		n = max(n, *p.Minimum)
+	}
+	if p.Maximum != nil {
+		n = min(n, *p.Maximum)
+	}
+	return n
 }
 
 func (p property) word(name string, hostile bool) string {

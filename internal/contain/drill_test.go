@@ -30,7 +30,7 @@ func armed(rules agent.Rules) Armed {
 		Tools: []agent.Spec{
 			spec("files", "read", abi.Descriptor{Name: "read", Effect: abi.EffectRead, Args: control("name")}, `{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}`),
 			spec("mail", "send", abi.Descriptor{Name: "send", Effect: abi.EffectEgress, Args: control("to"), Recipients: []string{"/to"}}, `{"type":"object","properties":{"to":{"type":"string"}},"required":["to"]}`),
-			spec("files", "shred", abi.Descriptor{Name: "shred", Effect: abi.EffectIrreversible, Args: control("name")}, `{"type":"object","properties":{"name":{"type":"string"}}}`),
+			spec("files", "shred", abi.Descriptor{Name: "shred", Effect: abi.EffectIrreversible, Args: control("name")}, `{"type":"object","properties":{"name":{"type":"string"},"times":{"type":"integer","minimum":500,"maximum":900}}}`),
 			spec("lookup", "word", abi.Descriptor{Name: "word", Effect: abi.EffectRead, Args: control("word")}, `{"type":"object","properties":{"word":{"type":"string"}}}`),
 			spec("odd", "thing", abi.Descriptor{}, `{"type":"object","properties":{"x":{"type":"string","pattern":"^never$"}},"required":["x"]}`),
 		},
