@@ -134,6 +134,9 @@ type Descriptor struct {
 	// Defaults are those that the tool's schema declares for its arguments, null where it
 	// declares none. Set by the host.
 	Defaults map[string]json.RawMessage `yaml:"-" json:"defaults,omitempty"`
+	// Fields are the names that the schema fixes for the properties of objects, sorted: any
+	// other name in an argument is a value. Set by the host.
+	Fields []string `yaml:"-" json:"fields,omitempty"`
 }
 
 // Role returns the role of the argument name; undeclared means control.

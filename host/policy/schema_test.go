@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -32,6 +33,21 @@ func TestRecipientsAreControl(t *testing.T) {
 	for _, name := range []string{"to", "a/b", "url", "free"} {
 		if d.Role(name) != abi.RoleControl {
 			t.Errorf("%s: %+v", name, d.Args)
+		}
+	}
+}
+
+// The names of properties are fixed wherever the schema declares them, and nowhere else.
+func TestFieldsComeFromTheSchema(t *testing.T) {
+	t.Parallel()
+	author := abi.Descriptor{Fields: []string{"mallory"}}
+	schema := `{"properties":{"who":{"type":"array","items":{"anyOf":[{"properties":{"mail":{}}},{"additionalProperties":{"properties":{"role":{}}}}]}}}}`
+	if d := Complete(author, []byte(schema)); !slices.Equal(d.Fields, []string{"mail", "role", "who"}) {
+		t.Errorf("%q", d.Fields)
+	}
+	for _, bad := range []string{``, `{`, `[]`, `{"properties":["mallory"]}`} {
+		if d := Complete(author, []byte(bad)); len(d.Fields) != 0 {
+			t.Errorf("%s fixes %q", bad, d.Fields)
 		}
 	}
 }

@@ -2,7 +2,10 @@ package atom
 
 import (
 	"slices"
+	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // A value is called what a field of its record says, or what stands before its brackets.
@@ -84,4 +87,32 @@ func FuzzNamed(f *testing.F) {
 			Read(s).Mentions(name)
 		}
 	})
+}
+
+// Contains is what looking at each position says, whatever repeats.
+func TestContainsAtEachPosition(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		atoms := rapid.SampledFrom([]Atom{{Word, "a"}, {Word, "b"}})
+		s, part := Seq(rapid.SliceOfN(atoms, 0, 40).Draw(t, "s")), Seq(rapid.SliceOfN(atoms, 0, 9).Draw(t, "part"))
+		want := false
+		for i := range len(s) - len(part) + 1 {
+			want = want || slices.Equal(s[i:i+len(part)], part)
+		}
+		if s.Contains(part) != want {
+			t.Fatalf("%v in %v: %v", part, s, !want)
+		}
+	})
+}
+
+// A long value is found as a short one is.
+func TestLongValuesAreHeld(t *testing.T) {
+	t.Parallel()
+	words := strings.Repeat("a b ", maxRecord)
+	for value, want := range map[string]bool{words + "c": true, words + "d": false, "c " + words: false} {
+		seq, err := Value(value)
+		if err != nil || Read(words+words+"c").Holds(seq) != want {
+			t.Errorf("%.20q…: %v, %v", value, !want, err)
+		}
+	}
 }

@@ -332,14 +332,20 @@ func numeric(s string) (Seq, error) {
 }
 
 // Holds reports whether value occurs in t: the same atoms in the same order, whole
-// atoms only, or one quoted phrase. The empty value occurs nowhere.
+// atoms only, or one quoted phrase. Punctuation alone, which any text holds, occurs nowhere.
 func (t Text) Holds(value Seq) bool {
-	if len(value) == 0 {
+	if !slices.ContainsFunc(value, says) {
 		return false
 	}
-	for _, i := range t.at[value[0]] {
-		if int(i)+len(value) <= len(t.seq) && slices.Equal(t.seq[i:int(i)+len(value)], value) {
+	if at := t.at[value[0]]; len(value) > maxRecord { // no position is compared twice
+		if len(at) > 0 && t.seq.Contains(value) {
 			return true
+		}
+	} else {
+		for _, i := range at {
+			if int(i)+len(value) <= len(t.seq) && slices.Equal(t.seq[i:int(i)+len(value)], value) {
+				return true
+			}
 		}
 	}
 	if len(value) > 1 {
@@ -350,6 +356,13 @@ func (t Text) Holds(value Seq) bool {
 		return len(t.at[Atom{Domain, strings.TrimSuffix(host, "/")}]) > 0
 	}
 	return false
+}
+
+// says reports whether a means something by itself: of what stands between words, only
+// a pictogram does.
+func says(a Atom) bool {
+	r, _ := utf8.DecodeRuneInString(a.Value)
+	return a.Kind != Separator || unicode.Is(unicode.So, r)
 }
 
 // HoldsID reports whether a short opaque identifier occurs in t as a token of its

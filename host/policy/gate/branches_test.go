@@ -65,7 +65,7 @@ func TestPointersFindWhoReceives(t *testing.T) {
 	for pointer, want := range map[string]int{
 		"/who/mail": 2, "/who/0/mail": 2, "/who/1": 3, "/who/-/mail": 2, "/who/email": 3, "/who/mail/x": 3, "/who": 3, "/whom": 1, "/whom/0/mail": 1,
 	} {
-		d := abi.Descriptor{Effect: abi.EffectEgress, Recipients: []string{pointer}}
+		d := abi.Descriptor{Effect: abi.EffectEgress, Recipients: []string{pointer}, Fields: []string{"mail", "role"}}
 		j := Judge(tool("x"), "", d, map[string]any{"who": people}, s)
 		if j.Rule != RuleReaders || len(j.Flows) != want {
 			t.Errorf("%s: %v by %s, flows %v, want %d", pointer, j.Verdict, j.Rule, j.Flows, want)

@@ -29,12 +29,12 @@ var idRE = regexp.MustCompile(`^(?:(\w+?)_?)?(?:id|Id|ID)$`)
 // unendorsed returns the control values that neither the owner's words nor anything
 // trusted holds.
 func (s *State) unendorsed(ref abi.ToolRef, pin abi.Digest, d abi.Descriptor, controls []leaf, args map[string]any, irreversible bool) []Finding {
-	out := unset(d, controls, args)
+	out, offered := unset(d, controls, args), s.offered(d, controls, args)
 	for i := range controls {
 		l := &controls[i]
 		why := "it can be read in more than one way; pass it as it was named" // the tool gets it as it is
 		if l.text.Spells(l.value) {
-			if s.byPerson(ref, pin, l) || s.verbatim(d, args, l) || s.minted(ref, l) || s.trusted(l, irreversible) {
+			if offered || s.byPerson(ref, pin, l) || s.minted(ref, l) || s.trusted(l, irreversible) {
 				continue
 			}
 			why = s.origin(l)
@@ -110,13 +110,15 @@ func (s *State) origin(l *leaf) string {
 	return nobody
 }
 
-// receivers returns who would get bytes, without the owner: the values of the JSON
+// receivers returns who would get bytes, and whether the owner does too: the values of the JSON
 // Pointers among the descriptor's recipients, of a URL its host, and what is written
 // there without a slash as it is.
-func (s *State) receivers(d abi.Descriptor, args map[string]any) ([]label.Principal, error) {
-	var out []label.Principal
+func (s *State) receivers(d abi.Descriptor, args map[string]any) (out []label.Principal, self bool, err error) {
 	add := func(p label.Principal) {
-		if p != "" && !slices.Contains(s.Self, p) && !slices.Contains(out, p) {
+		switch {
+		case slices.Contains(s.Self, p):
+			self = true
+		case p != "" && !slices.Contains(out, p):
 			out = append(out, p)
 		}
 	}
@@ -126,7 +128,7 @@ func (s *State) receivers(d abi.Descriptor, args map[string]any) ([]label.Princi
 			add(label.Principal(expr))
 			continue
 		}
-		found, err := appendLeaves(nil, pointer, atom.Follow(args, pointer))
+		found, err := appendLeaves(nil, d, pointer, atom.Follow(args, pointer))
 		if len(found) == 0 && err == nil {
 			// It leads nowhere: whatever is in the argument may receive, or what the tool
 			// takes in its place.
@@ -137,16 +139,16 @@ func (s *State) receivers(d abi.Descriptor, args map[string]any) ([]label.Princi
 			if _, known := d.Defaults[name]; !known && value == nil {
 				add(unnamed)
 			}
-			found, err = appendLeaves(nil, pointer, value)
+			found, err = appendLeaves(nil, d, pointer, value)
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, l := range found {
 			add(PrincipalOf(l.text))
 		}
 	}
-	return out, nil
+	return out, self, nil
 }
 
 // Pointer returns the JSON Pointer (RFC 6901) that a recipient of a descriptor is, and
@@ -179,10 +181,12 @@ func PrincipalOf(t atom.Seq) label.Principal {
 // unnamed receives where a descriptor points to no argument of its tool.
 const unnamed label.Principal = "somebody whom the tool does not name"
 
-// verbatim reports whether l is a URL that occurs whole in one earlier result and
-// would be fetched without anything of ours: no body, no other text.
-func (s *State) verbatim(d abi.Descriptor, args map[string]any, l *leaf) bool {
-	return Fetches(d, args) && len(l.text) == 1 && l.text[0].Kind == atom.URL && slices.Contains(s.URLs, l.text[0].Value)
+// offered reports whether a call fetches addresses that each occur whole in one earlier
+// result, and carries nothing of ours: no body, no other text, not a word of the owner's.
+func (s *State) offered(d abi.Descriptor, controls []leaf, args map[string]any) bool {
+	return Fetches(d, args) && !slices.ContainsFunc(controls, func(l leaf) bool {
+		return len(l.text) != 1 || l.text[0].Kind != atom.URL || !slices.Contains(s.URLs, l.text[0].Value)
+	})
 }
 
 // Fetches reports whether a call does no more than fetch what its control values
@@ -201,7 +205,7 @@ func Fetches(d abi.Descriptor, args map[string]any) bool {
 
 // flows returns the private bytes that would reach somebody who may not see them.
 func (s *State) flows(d abi.Descriptor, controls []leaf, args map[string]any, to []label.Principal) []Flow {
-	context, sources := s.Context, s.Sources
+	context, sources, offered := s.Context, s.Sources, s.offered(d, controls, args)
 	for _, c := range s.Carried {
 		context, sources = context.Join(c.Label), plus(sources, c)
 	}
@@ -211,10 +215,9 @@ func (s *State) flows(d abi.Descriptor, controls []leaf, args map[string]any, to
 			continue
 		}
 		// A recipient that the descriptor fixes was named by nobody.
-		named := slices.ContainsFunc(controls, func(l leaf) bool { return PrincipalOf(l.text) == p && s.named(l.text) })
-		if s.Readers == ReadersNamed && named || slices.ContainsFunc(controls, func(l leaf) bool {
-			return PrincipalOf(l.text) == p && s.verbatim(d, args, &l) // the address carries nothing of ours
-		}) {
+		is := func(l leaf) bool { return PrincipalOf(l.text) == p }
+		named := slices.ContainsFunc(controls, func(l leaf) bool { return is(l) && s.named(l.text) })
+		if named && s.Readers == ReadersNamed || offered && slices.ContainsFunc(controls, is) {
 			continue
 		}
 		for _, src := range sources {
@@ -247,10 +250,7 @@ func (s *State) named(value atom.Seq) bool {
 // pool, or by the first words of it.
 func (s *State) called(pool []atom.Text, value atom.Atom, given int) bool {
 	for _, t := range pool {
-		for name, a := range t.Named(value.Kind) {
-			if a != value {
-				continue
-			}
+		for _, name := range t.NamesOf(value) {
 			for _, n := range []atom.Seq{name, name[:given]} {
 				if len(n) > 0 && mentions(s.Owner, n) && !s.disputed(n, value) {
 					return true
@@ -284,22 +284,20 @@ func (s *State) disputed(name atom.Seq, value atom.Atom) bool {
 // client fetches a preview without a click.
 func (s *State) links(d abi.Descriptor, args map[string]any) []string {
 	var out []string
-	visit := func(a atom.Atom) {
-		if l := (leaf{text: atom.Seq{a}}); !s.trusted(&l, false) && !slices.Contains(out, a.Value) {
-			out = append(out, a.Value)
+	visit := func(text string) {
+		for _, a := range atom.Links(text) {
+			if !s.trusted(&leaf{text: atom.Seq{a}}, false) {
+				out = append(out, a.Value)
+			}
 		}
 	}
 	for name, v := range args {
 		if d.Role(name) == abi.RoleContent {
-			eachText(v, func(text string) {
-				for _, a := range atom.Links(text) {
-					visit(a)
-				}
-			})
+			eachText(v, visit)
 		}
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }
 
 // eachText visits the texts in an argument, names of fields included.

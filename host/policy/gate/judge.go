@@ -1,7 +1,7 @@
 package gate
 
 import (
-	"regexp"
+	"fmt"
 	"slices"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -69,12 +69,16 @@ func (s *State) rules(ref abi.ToolRef, pin abi.Digest, d abi.Descriptor, control
 	if d.Effect == abi.EffectRead && len(d.Recipients) == 0 || d.Effect == abi.EffectLocal {
 		return Judgement{Verdict: VerdictAllow, Rule: RuleLocal}
 	}
-	to, err := s.receivers(d, args)
+	to, self, err := s.receivers(d, args)
 	switch {
 	case err != nil:
 		return Judgement{Rule: RuleHidden, Findings: []Finding{{Argument: "recipients", Why: err.Error()}}}
 	case d.Effect == abi.EffectEgress && len(d.Recipients) > 0 && len(to) == 0 && len(unset(d, controls, args)) == 0:
-		return Judgement{Verdict: VerdictAllow, Rule: RuleLocal} // it tells who receives, and nobody does
+		// It tells who receives, and nobody does but the owner, whose programs follow links.
+		if self && s.Context.Integrity != label.Owner {
+			return s.linked(d, args, RuleLocal)
+		}
+		return Judgement{Verdict: VerdictAllow, Rule: RuleLocal}
 	case s.Context.Integrity == label.Owner && !irreversible:
 		return Judgement{Verdict: VerdictAllow, Rule: RuleClean}
 	}
@@ -95,10 +99,15 @@ func (s *State) rules(ref abi.ToolRef, pin abi.Digest, d abi.Descriptor, control
 	if len(flows) > 0 {
 		return Judgement{Verdict: VerdictAsk, Rule: RuleReaders, Flows: flows}
 	}
+	return s.linked(d, args, RuleEndorsed)
+}
+
+// linked asks about links that nobody trusted named, and otherwise admits by rule.
+func (s *State) linked(d abi.Descriptor, args map[string]any, rule Rule) Judgement {
 	if links := s.links(d, args); len(links) > 0 {
 		return Judgement{Verdict: VerdictAsk, Rule: RuleLinks, Links: links}
 	}
-	return Judgement{Verdict: VerdictAllow, Rule: RuleEndorsed}
+	return Judgement{Verdict: VerdictAllow, Rule: rule}
 }
 
 // leaves appends the values of all arguments with role, in a stable order.
@@ -113,22 +122,24 @@ func leaves(out []leaf, d abi.Descriptor, args map[string]any, role abi.Role) ([
 	slices.Sort(names)
 	var err error
 	for _, name := range names {
-		if out, err = appendLeaves(out, name, args[name]); err != nil {
+		if out, err = appendLeaves(out, d, name, args[name]); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-// fieldRE finds what can be the name of a field, as a schema fixes it.
-var fieldRE = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,31}$`)
+// maxLeaves bounds the values of one call that decide: each is compared with each.
+const maxLeaves = 256
 
-func appendLeaves(out []leaf, arg string, v any) ([]leaf, error) {
+var errLeaves = fmt.Errorf("more than %d values", maxLeaves)
+
+func appendLeaves(out []leaf, d abi.Descriptor, arg string, v any) ([]leaf, error) {
 	var err error
 	switch v := v.(type) {
 	case []any:
 		for _, e := range v {
-			if out, err = appendLeaves(out, arg, e); err != nil {
+			if out, err = appendLeaves(out, d, arg, e); err != nil {
 				return nil, err
 			}
 		}
@@ -141,12 +152,12 @@ func appendLeaves(out []leaf, arg string, v any) ([]leaf, error) {
 		slices.Sort(keys)
 		for _, k := range keys {
 			before := len(out)
-			if out, err = appendLeaves(out, arg, v[k]); err != nil {
+			if out, err = appendLeaves(out, d, arg, v[k]); err != nil {
 				return nil, err
 			}
-			// A name that is no field's, or that stands alone, is the value.
-			if len(out) == before || !fieldRE.MatchString(k) {
-				if out, err = appendLeaves(out, arg, k); err != nil {
+			// A name that the schema does not fix, or that stands alone, is a value.
+			if len(out) == before || !slices.Contains(d.Fields, k) {
+				if out, err = appendLeaves(out, d, arg, k); err != nil {
 					return nil, err
 				}
 			}
@@ -154,8 +165,11 @@ func appendLeaves(out []leaf, arg string, v any) ([]leaf, error) {
 		return out, nil
 	}
 	text, err := atom.Value(v)
-	if err != nil || len(text) == 0 {
+	switch {
+	case err != nil || len(text) == 0:
 		return out, err
+	case len(out) == maxLeaves:
+		return nil, errLeaves
 	}
 	return append(out, leaf{arg, v, text}), nil
 }
