@@ -29,6 +29,7 @@ type Stream struct {
 	skip  bool   // text that cannot be looked through passes
 	past  []byte // the end of what went on
 	held  []byte
+	want  int // bytes to hold before they are looked at: each byte is looked at a few times only
 }
 
 // Stream returns a stream that replaces values by what label gives for the secret's
@@ -44,14 +45,19 @@ func (s *Stream) Write(p []byte) []byte {
 		return p
 	}
 	s.held = append(s.held, p...)
-	if len(s.held) < s.hold+block {
+	if len(s.held) < max(s.want, s.hold+block) {
 		return nil
 	}
-	return s.pass(len(s.held) - s.hold)
+	out := s.pass(len(s.held) - s.hold)
+	s.want = len(s.held) + block
+	return out
 }
 
 // Flush returns what was kept back. The text may go on afterwards.
-func (s *Stream) Flush() []byte { return s.pass(len(s.held)) }
+func (s *Stream) Flush() []byte {
+	s.want = 0
+	return s.pass(len(s.held))
+}
 
 // Held returns how many bytes are kept back.
 func (s *Stream) Held() int { return len(s.held) }

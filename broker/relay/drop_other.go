@@ -1,0 +1,7 @@
+//go:build !linux
+
+package main
+
+import "errors"
+
+func dropPrivileges() error { return errors.New("there are no boxes on this system") }
