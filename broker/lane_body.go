@@ -117,6 +117,8 @@ type incoming struct {
 	pieces chan piece    // nil: the whole body is ready
 	stop   chan struct{} // closed: no more pieces are wanted
 	err    error
+	hidden bool         // something in it could not be looked into
+	closed *abi.Problem // what ends it then
 	done   func(*abi.Problem)
 	fail   func(error) *abi.Problem
 }
@@ -156,7 +158,14 @@ func (x *exchange) answer(ctx context.Context, resp *http.Response, permit Permi
 		}
 	}
 	a.Header.Del("Content-Encoding")
-	label := x.labels(ev)
+	known := x.labels(ev)
+	label := func(name string) string {
+		if name == redact.Unscanned {
+			in.hidden = true
+			return ""
+		}
+		return known(name)
+	}
 	opaque := permit.Opaque || !slices.ContainsFunc(x.rights.Secrets, func(r abi.SecretRight) bool { return slices.Contains(r.Only, x.url.Origin) })
 	if a.Length >= 0 && a.Length <= wholeBody {
 		body, err := io.ReadAll(in.src)
@@ -167,6 +176,9 @@ func (x *exchange) answer(ctx context.Context, resp *http.Response, permit Permi
 		before := len(ev.Redacted)
 		s := x.set.known().Stream(label, opaque)
 		in.ready = append(s.Write(body), s.Flush()...)
+		if in.hidden {
+			return nil, x.hidden()
+		}
 		in.err, a.Length = io.EOF, int64(len(in.ready))
 		if len(ev.Redacted) > before || !slices.Equal(in.ready, body) {
 			dropDigests(a.Header)
@@ -178,9 +190,18 @@ func (x *exchange) answer(ctx context.Context, resp *http.Response, permit Permi
 		dropDigests(a.Header)
 	}
 	in.stream = x.set.known().Stream(label, opaque)
+	in.closed = x.hidden()
 	in.pieces, in.stop = make(chan piece), make(chan struct{})
 	go in.pump()
 	return a, nil
+}
+
+// hidden is the problem of an answer that holds what cannot be looked into, from an origin
+// that is sent a secret.
+func (x *exchange) hidden() *abi.Problem {
+	p := denied(ruleEncoding, "%s answered with something compressed that cannot be looked into, and it is sent a secret: permit opaque answers to it if it does not give the secret back", x.url.Origin)
+	p.RequestSent = true
+	return p
 }
 
 // pump reads ahead, so that a pause can be told from an end.
@@ -204,6 +225,9 @@ func (in *incoming) pump() {
 func (in *incoming) Read(p []byte) (int, error) {
 	for len(in.ready) == 0 && in.err == nil {
 		in.next()
+		if in.hidden {
+			in.ready, in.err = nil, in.closed
+		}
 	}
 	n := copy(p, in.ready)
 	in.ready = in.ready[n:]

@@ -556,9 +556,15 @@ func TestSocketIsOfOneUser(t *testing.T) {
 		t.Error("the socket outlives the box")
 	}
 	for name, f := range map[string]func(*Config){
-		"a wildcard":         func(c *Config) { c.Rights = func() abi.Rights { return abi.Rights{HTTP: []abi.HTTPRight{right("https://*.example")}} } },
-		"an address":         func(c *Config) { c.Rights = func() abi.Rights { return abi.Rights{HTTP: []abi.HTTPRight{right("https://192.0.2.1")}} } },
-		"plain http":         func(c *Config) { c.Rights = func() abi.Rights { return abi.Rights{HTTP: []abi.HTTPRight{right("http://api.example")}} } },
+		"a wildcard": func(c *Config) {
+			c.Rights = func() abi.Rights { return abi.Rights{HTTP: []abi.HTTPRight{right("https://*.example")}} }
+		},
+		"an address": func(c *Config) {
+			c.Rights = func() abi.Rights { return abi.Rights{HTTP: []abi.HTTPRight{right("https://192.0.2.1")}} }
+		},
+		"plain http": func(c *Config) {
+			c.Rights = func() abi.Rights { return abi.Rights{HTTP: []abi.HTTPRight{right("http://api.example")}} }
+		},
 		"nothing":            func(c *Config) { c.Rights = func() abi.Rights { return abi.Rights{} } },
 		"a directory in use": func(c *Config) { c.Dir = t.TempDir() },
 		"a long path":        func(c *Config) { c.Dir += strings.Repeat("x", 100) },

@@ -16,7 +16,7 @@ func Glovebox() Rules {
 			"host/approval": 3, "host/provenance": 3, "host/wasm": 3, "skills": 3, "mcp/listing": 3,
 
 			"host/policy": 2, "host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2,
-			"skills/advisory": 2, "skills/signature": 2, "broker/proxy": 2,
+			"skills/advisory": 2, "skills/signature": 2, "broker/proxy": 2, "broker/relay": 2,
 
 			"internal/guard": 1, "host/policy/gate": 1, "host/budget": 1, "host/audit": 1, "host/config": 1,
 			"broker": 1, "sandbox": 1, "sandbox/probe": 1, "host/wasm/module": 1, "skills/sbom": 1,
@@ -59,16 +59,16 @@ func Glovebox() Rules {
 		},
 		Caller: map[string][]string{
 			"os.Getenv": {"cmd/glovebox", "host/config", "internal/testenv"}, "os.LookupEnv": {"cmd/glovebox", "host/config"}, "os.Environ": {"cmd/glovebox", "host/config"},
-			"os.StartProcess": {"sandbox", "sandbox/walls"}, "syscall.ForkExec": {"sandbox"}, "syscall.Exec": {"sandbox"}, "syscall.StartProcess": {"sandbox"},
+			"os.StartProcess": {"sandbox", "sandbox/walls", "broker/relay"}, "syscall.ForkExec": {"sandbox"}, "syscall.Exec": {"sandbox"}, "syscall.StartProcess": {"sandbox"},
 			"golang.org/x/sys/unix.Exec": {"sandbox"},
-			"net.Dialer":                 {"broker"}, "net.Dial": {"internal/contain/probe"}, "net.DialTimeout": nil, "net.DialTCP": nil, "net.DialUDP": nil, "net.DialIP": nil, "net.DialUnix": nil,
+			"net.Dialer":                 {"broker", "broker/relay"}, "net.Dial": {"internal/contain/probe"}, "net.DialTimeout": nil, "net.DialTCP": nil, "net.DialUDP": nil, "net.DialIP": nil, "net.DialUnix": nil,
 			"net.DefaultResolver": {"broker"}, "net.Resolver": {"broker"}, "net.LookupHost": nil, "net.LookupIP": nil, "net.LookupAddr": nil,
 			"net/http.Client": {"broker"}, "net/http.Transport": {"broker"}, "net/http.DefaultClient": nil, "net/http.DefaultTransport": nil,
 			"net/http.Get": nil, "net/http.Post": nil, "net/http.Head": nil, "net/http.PostForm": nil, "net/http.DefaultServeMux": nil, "net/http.HandleFunc": nil,
 			"crypto/tls.Dial": nil, "crypto/tls.Dialer": nil,
 			"fmt.Print": {"cmd/glovebox"}, "fmt.Println": {"cmd/glovebox", "internal/bench", "internal/sabotage"}, "fmt.Printf": {"cmd/glovebox", "internal/bench", "internal/sabotage"},
 			"log.Print": nil, "log.Printf": nil, "log.Println": nil, "log.Fatal": nil, "log.Fatalf": nil,
-			"os.Exit":  {"cmd/glovebox", "sandbox/probe", "internal/contain/run", "internal/bench", "internal/sabotage"},
+			"os.Exit":  {"cmd/glovebox", "broker/relay", "sandbox/probe", "internal/contain/run", "internal/bench", "internal/sabotage"},
 			"os.DirFS": nil, "os.Chdir": nil, "log/slog.SetDefault": nil, "log/slog.Default": nil,
 		},
 		Leaf: map[string][]string{
