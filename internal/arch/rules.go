@@ -10,7 +10,7 @@ func Glovebox() Rules {
 
 			"skills/install": 5,
 
-			"host/admin": 4, "host/agent": 4, "host/agent/offline": 4, "host/agent/scripted": 4,
+			"mcp": 4, "host/admin": 4, "host/agent": 4, "host/agent/offline": 4, "host/agent/scripted": 4,
 			"skills/artifact": 4, "skills/registry": 4, "skills/importer": 4,
 
 			"host/approval": 3, "host/provenance": 3, "host/wasm": 3, "skills": 3, "mcp/listing": 3,
@@ -19,7 +19,7 @@ func Glovebox() Rules {
 			"skills/advisory": 2, "skills/signature": 2, "broker/proxy": 2, "broker/relay": 2,
 
 			"internal/guard": 1, "host/policy/gate": 1, "host/budget": 1, "host/audit": 1, "host/config": 1,
-			"broker": 1, "sandbox": 1, "sandbox/probe": 1, "host/wasm/module": 1, "skills/sbom": 1,
+			"broker": 1, "sandbox": 1, "sandbox/probe": 1, "host/wasm/module": 1, "skills/sbom": 1, "mcp/source": 1,
 
 			"abi": 0, "abi/guest": 0, "internal/sqlitex": 0, "internal/redact": 0, "internal/canon": 0, "internal/label": 0, "internal/atom": 0, "mcp/reason": 0,
 			"sandbox/filter": 0, "sandbox/lock": 0, "sandbox/walls": 0,

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -105,7 +106,8 @@ func (l Listing) Find(name abi.ToolName) (Entry, bool) {
 func (l Listing) Check() error {
 	for _, e := range l.Entries {
 		text, err := canon.JSON(e.Canonical)
-		if err != nil || string(text) != string(e.Canonical) || abi.DigestOf(text) != e.Digest || e.Name.Check() != nil {
+		name, _ := strconv.Unquote(string(keys(e)["name"])) // it needs no escape
+		if err != nil || string(text) != string(e.Canonical) || abi.DigestOf(text) != e.Digest || name != string(e.Name) || e.Name.Check() != nil {
 			return fmt.Errorf("the entry of tool %q is not what was pinned", e.Name)
 		}
 	}
