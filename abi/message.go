@@ -64,7 +64,7 @@ type FileEntry struct {
 	Name  string `json:"name,omitempty"`
 	Type  string `json:"type"` // file, dir, other
 	Size  int64  `json:"size"`
-	MTime int64  `json:"mtime"` // Unix milliseconds
+	MTime int64  `json:"mtime"` // Unix milliseconds; of what is no file, 0
 }
 
 // FileListResult answers fs_list.

@@ -95,15 +95,15 @@ func (d guardedKV) Get(ctx context.Context, c abi.Caller, req abi.KVRequest) ([]
 }
 
 // Set implements wasm.KV.
-func (d guardedKV) Set(ctx context.Context, c abi.Caller, maxBytes int64, maxKeys int, req abi.KVRequest, value []byte, l label.Label) (uint64, error) {
+func (d guardedKV) Set(ctx context.Context, c abi.Caller, maxBytes int64, maxKeys int, req abi.KVRequest, value []byte, l label.Label) (uint64, label.Label, error) {
 	if p := d.pass(ctx, guard.KV, c, "kv", "", []byte(req.Key), value); p != nil {
-		return 0, p
+		return 0, label.Trusted(), p
 	}
 	return d.Services.KV.Set(ctx, c, maxBytes, maxKeys, req, value, l)
 }
 
 // Delete implements wasm.KV.
-func (d guardedKV) Delete(ctx context.Context, c abi.Caller, req abi.KVRequest, l label.Label) error {
+func (d guardedKV) Delete(ctx context.Context, c abi.Caller, req abi.KVRequest, l label.Label) (label.Label, error) {
 	return d.Services.KV.Delete(ctx, c, req, l)
 }
 

@@ -107,11 +107,11 @@ func (f *fixture) ways(session abi.SessionID, url string) map[guard.Sink][]func(
 		},
 		guard.KV: {
 			func(text string) error {
-				_, err := s.KV.Set(ctx, c, 1<<20, 100, abi.KVRequest{Key: "k"}, []byte(text), label.Trusted())
+				_, _, err := s.KV.Set(ctx, c, 1<<20, 100, abi.KVRequest{Key: "k"}, []byte(text), label.Trusted())
 				return err
 			},
 			func(text string) error {
-				_, err := s.KV.Set(ctx, c, 1<<20, 100, abi.KVRequest{Key: text}, []byte("x"), label.Trusted())
+				_, _, err := s.KV.Set(ctx, c, 1<<20, 100, abi.KVRequest{Key: text}, []byte("x"), label.Trusted())
 				return err
 			},
 		},

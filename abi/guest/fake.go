@@ -242,7 +242,7 @@ func (f *Fake) list(folder string) []FileInfo {
 			continue
 		}
 		if name, _, deeper := strings.Cut(rest, "/"); deeper {
-			entries[name] = FileInfo{Name: name, Type: "dir", MTime: f.Time.UnixMilli()}
+			entries[name] = FileInfo{Name: name, Type: "dir"}
 		} else {
 			entries[rest] = FileInfo{rest, "file", int64(len(text)), f.fileTime(path)}
 		}

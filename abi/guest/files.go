@@ -12,7 +12,7 @@ type FileInfo struct {
 	Name  string `json:"name,omitempty"`
 	Type  string `json:"type"` // file, dir, other
 	Size  int64  `json:"size"`
-	MTime int64  `json:"mtime"` // Unix milliseconds
+	MTime int64  `json:"mtime"` // Unix milliseconds; of what is no file, 0
 }
 
 type fileRequest struct {

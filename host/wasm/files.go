@@ -191,7 +191,7 @@ func doRead(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 	}
 	f, info, bad := p.open(os.O_RDONLY)
 	if bad != nil {
-		c.sawName(ctx, p, bad.Code != abi.CodeNotFound)
+		c.sawFailure(ctx, p, bad)
 		return nil, bad
 	}
 	defer func() { _ = f.Close() }()
@@ -239,7 +239,7 @@ func doStat(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 	}
 	info, err := p.root.Stat(p.name)
 	if p.name != "." { // that a mount exists is known anyway
-		c.sawName(ctx, p, err == nil)
+		c.sawName(ctx, p, !errors.Is(err, fs.ErrNotExist))
 	}
 	if err != nil {
 		return nil, fileProblem(p, err)
@@ -250,12 +250,12 @@ func doStat(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 }
 
 func entry(info fs.FileInfo) abi.FileEntry {
-	e := abi.FileEntry{Name: oneLine(info.Name(), 4*maxName), Type: "other", MTime: info.ModTime().UnixMilli()}
+	e := abi.FileEntry{Name: oneLine(info.Name(), 4*maxName), Type: "other"}
 	switch {
-	case info.IsDir():
+	case info.IsDir(): // its time is that of what was made in it, whose label is another
 		e.Type = "dir"
 	case info.Mode().IsRegular():
-		e.Type, e.Size = "file", info.Size()
+		e.Type, e.Size, e.MTime = "file", info.Size(), info.ModTime().UnixMilli()
 	}
 	return e
 }
@@ -272,7 +272,9 @@ func doList(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
 	}
 	entries, err := readDir(p.root, p.name, maxScan)
 	if err != nil {
-		return nil, fileProblem(p, err)
+		bad := fileProblem(p, err)
+		c.sawFailure(ctx, p, bad)
+		return nil, bad
 	}
 	c.sawFolder(ctx, p, entries)
 	limit := req.Limit

@@ -217,13 +217,59 @@ func TestNamesAreReadByWhateverTellsThem(t *testing.T) {
 	for _, probe := range [][3]string{
 		{"fs_write", `{"path":"/data/note","mode":"create"}`, ""}, {"fs_mkdir", `{"path":"/data/note"}`, ""},
 		{"fs_rename", `{"from":"/data/note","to":"/data/b"}`, ""}, {"fs_rename", `{"from":"/data/other","to":"/data/note"}`, ""},
-		{"fs_remove", `{"path":"/data/note"}`, ""},
+		{"fs_remove", `{"path":"/data/note"}`, ""}, {"fs_list", `{"path":"/data/note"}`, ""},
+		{"fs_write", `{"path":"/data/note/x"}`, ""}, {"fs_write", `{"path":"/data/note/x","mkdirs":true}`, ""},
+		{"fs_write", `{"path":"/data/note/a/x","mkdirs":true}`, ""},
+		{"kv_delete", `{"key":"note"}`, ""}, {"kv_set", `{"key":"note","if_version":0}`, "x"}, {"kv_set", `{"key":"note","if_version":1}`, "x"}, {"kv_delete", `{"key":"note","if_version":7}`, ""},
 	} {
 		f := newFlows(t)
-		f.do(ownerOnly, [3]string{"fs_write", `{"path":"/data/note"}`, note})
+		f.do(ownerOnly, [3]string{"fs_write", `{"path":"/data/note"}`, note}, [3]string{"kv_set", `{"key":"note"}`, note})
 		f.do(label.Trusted(), [3]string{"fs_write", `{"path":"/data/other"}`, ""})
 		if f.do(ownerOnly, probe, [3]string{"fetch", `{"url":"https://a.example/"}`, ""}); len(f.sent) != 0 {
 			t.Errorf("%q told of a note, and the request was sent", probe)
+		}
+	}
+}
+
+// What can tell one folder from another tells of what is in it.
+func TestFoldersAreReadByWhateverTellsThem(t *testing.T) {
+	t.Parallel()
+	for _, probe := range [][3]string{
+		{"fs_write", `{"path":"/data/clients/x"}`, ""},
+		{"fs_write", `{"path":"/data/clients"}`, ""}, {"fs_write", `{"path":"/data/clients","mode":"append"}`, ""},
+		{"fs_list", `{"path":"/data/clients"}`, ""}, {"fs_read", `{"path":"/data/clients"}`, ""},
+		{"fs_mkdir", `{"path":"/data/clients/x"}`, ""}, {"fs_rename", `{"from":"/data/other","to":"/data/clients/x"}`, ""},
+		{"fs_remove", `{"path":"/data/clients/x"}`, ""}, {"fs_stat", `{"path":"/data/clients/x"}`, ""},
+	} {
+		f := newFlows(t)
+		f.do(ownerOnly, [3]string{"fs_mkdir", `{"path":"/data/clients"}`, ""})
+		f.do(label.Trusted(), [3]string{"fs_write", `{"path":"/data/other"}`, ""})
+		if out := f.do(ownerOnly, probe, [3]string{"fetch", `{"url":"https://a.example/"}`, ""}); len(f.sent) != 0 {
+			t.Errorf("%q told of a folder, and the request was sent: %s", probe, out.Raw)
+		}
+	}
+	// A folder that is made where it is missing tells nothing, and neither does its time.
+	f := newFlows(t)
+	f.do(label.Trusted(), [3]string{"fs_mkdir", `{"path":"/data/open"}`, ""})
+	f.do(ownerOnly, [3]string{"fs_write", `{"path":"/data/open/x"}`, note})
+	out := f.do(ownerOnly, [3]string{"fs_write", `{"path":"/data/open/y","mkdirs":true}`, ""}, [3]string{"fs_stat", `{"path":"/data/open"}`, ""},
+		[3]string{"fs_stat", `{"path":"/data"}`, ""}, [3]string{"fetch", `{"url":"https://a.example/"}`, ""})
+	if len(f.sent) != 1 || strings.Count(string(out.Raw), `"mtime":0`) != 2 {
+		t.Errorf("sent %q; %s", f.sent, out.Raw)
+	}
+}
+
+// How full a place is tells of all that is in it.
+func TestQuotasAreReadLikeContent(t *testing.T) {
+	t.Parallel()
+	for _, probe := range [][3]string{{"kv_set", `{"key":"b"}`, "x"}, {"fs_write", `{"path":"/data/b"}`, strings.Repeat("x", 200)}} {
+		f := newFlows(t)
+		f.right.MaxBytes = 100
+		f.change = func(inv *Invocation) { inv.Rights.Limits.KVKeys = 1 }
+		f.do(ownerOnly, [3]string{"kv_set", `{"key":"note"}`, note})
+		f.do(label.Trusted(), [3]string{"fs_write", `{"path":"/data/b"}`, "x"})
+		if out := f.do(ownerOnly, probe, [3]string{"fetch", `{"url":"https://a.example/"}`, ""}); len(f.sent) != 0 || !strings.Contains(string(out.Raw), `"code":"quota"`) {
+			t.Errorf("%q: sent %q; %s", probe, f.sent, out.Raw)
 		}
 	}
 }

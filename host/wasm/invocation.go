@@ -97,8 +97,8 @@ type Fetcher interface {
 // a list, or that there is no value, has that of what was deleted, too.
 type KV interface {
 	Get(ctx context.Context, caller abi.Caller, req abi.KVRequest) (value []byte, version uint64, l label.Label, err error)
-	Set(ctx context.Context, caller abi.Caller, maxBytes int64, maxKeys int, req abi.KVRequest, value []byte, l label.Label) (version uint64, err error)
-	Delete(ctx context.Context, caller abi.Caller, req abi.KVRequest, l label.Label) error
+	Set(ctx context.Context, caller abi.Caller, maxBytes int64, maxKeys int, req abi.KVRequest, value []byte, l label.Label) (version uint64, told label.Label, err error)
+	Delete(ctx context.Context, caller abi.Caller, req abi.KVRequest, l label.Label) (told label.Label, err error)
 	List(ctx context.Context, caller abi.Caller, req abi.KVRequest) (abi.KVListResult, label.Label, error)
 }
 

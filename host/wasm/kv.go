@@ -62,7 +62,8 @@ func doKVSet(ctx context.Context, c *call, block, data []byte) (any, *abi.Proble
 		return nil, &abi.Problem{Code: abi.CodeTooLarge, Capability: "kv", Rule: "kv/value", Message: "a value has at most 262144 bytes"}
 	}
 	limit := min(c.rights.KV.MaxBytes, c.limits.KVBytes)
-	version, err := c.services.KV.Set(ctx, c.caller, limit, c.limits.KVKeys, req, data, c.written())
+	version, told, err := c.services.KV.Set(ctx, c.caller, limit, c.limits.KVKeys, req, data, c.written())
+	c.saw("kv", told)
 	if err != nil {
 		return nil, c.problemOf(ctx, "kv_set", err)
 	}
@@ -76,7 +77,9 @@ func doKVDelete(ctx context.Context, c *call, block, _ []byte) (any, *abi.Proble
 	if p != nil {
 		return nil, p
 	}
-	if err := c.services.KV.Delete(ctx, c.caller, req, c.written()); err != nil {
+	told, err := c.services.KV.Delete(ctx, c.caller, req, c.written())
+	c.saw("kv", told)
+	if err != nil {
 		return nil, c.problemOf(ctx, "kv_delete", err)
 	}
 	return struct{}{}, nil

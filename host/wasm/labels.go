@@ -127,6 +127,16 @@ func (c *call) sawName(ctx context.Context, p place, exists bool) {
 	}
 }
 
+// sawFailure notes what the guest learns of p where it could not be used: whether it
+// exists, or how much else does.
+func (c *call) sawFailure(ctx context.Context, p place, bad *abi.Problem) {
+	if bad.Code == abi.CodeQuota {
+		c.saw(p.right.Mount, label.Label{})
+		return
+	}
+	c.sawName(ctx, p, bad.Code != abi.CodeNotFound)
+}
+
 // sawFolder notes that the guest learns the names in p. A name that nothing is kept
 // for was made outside of the host.
 func (c *call) sawFolder(ctx context.Context, p place, entries []fs.DirEntry) {

@@ -40,25 +40,31 @@ func doWrite(ctx context.Context, c *call, block, data []byte) (any, *abi.Proble
 	q := c.quota(p)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if bad := c.precondition(ctx, p, req); bad != nil {
-		return nil, bad
-	}
-	if req.MkDirs {
-		if bad := c.mkdirs(ctx, p, q); bad != nil {
-			return nil, bad
-		}
-	}
-	switch req.Mode {
-	case "append":
-		bad = c.appendTo(ctx, p, q, data)
-	default:
-		bad = c.replace(ctx, p, q, data, req.Mode == "create")
-	}
-	if bad != nil {
+	if bad := c.writeIn(ctx, p, q, req, data); bad != nil {
+		c.sawFailure(ctx, p, bad)
 		return nil, bad
 	}
 	c.usage.FileWritten += int64(len(data))
 	return abi.FileWriteResult{Written: int64(len(data)), SHA256: sum(data)}, nil
+}
+
+// writeIn writes the file. q.mu is held.
+func (c *call) writeIn(ctx context.Context, p place, q *quota, req abi.FileRequest, data []byte) *abi.Problem {
+	if bad := c.precondition(ctx, p, req); bad != nil {
+		return bad
+	}
+	if dir := p.in(path.Dir(p.name)); req.MkDirs {
+		if bad := c.mkdirs(ctx, p, q); bad != nil {
+			return bad
+		}
+	} else if dir.name != "." { // it is told whether there is such a folder
+		_, err := p.root.Stat(dir.name)
+		c.sawName(ctx, dir, !errors.Is(err, fs.ErrNotExist))
+	}
+	if req.Mode == "append" {
+		return c.appendTo(ctx, p, q, data)
+	}
+	return c.replace(ctx, p, q, data, req.Mode == "create")
 }
 
 // writable reports why a guest may not make p with the content data: its name is not
@@ -241,7 +247,7 @@ func (c *call) mkdirs(ctx context.Context, p place, q *quota) *abi.Problem {
 }
 
 func doMkdir(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
-	return c.change(block, func(p place, q *quota) *abi.Problem {
+	return c.change(ctx, block, func(p place, q *quota) *abi.Problem {
 		if bad := c.writable(ctx, p, nil); bad != nil {
 			return bad
 		}
@@ -259,9 +265,9 @@ func doMkdir(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) 
 }
 
 func doRemove(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem) {
-	return c.change(block, func(p place, q *quota) *abi.Problem {
+	return c.change(ctx, block, func(p place, q *quota) *abi.Problem {
 		info, err := p.root.Lstat(p.name)
-		c.sawName(ctx, p, err == nil)
+		c.sawName(ctx, p, !errors.Is(err, fs.ErrNotExist))
 		if err != nil {
 			return fileProblem(p, err)
 		}
@@ -282,7 +288,7 @@ func doRemove(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem)
 }
 
 // change runs one change of a mount under its quota's lock.
-func (c *call) change(block []byte, f func(p place, q *quota) *abi.Problem) (any, *abi.Problem) {
+func (c *call) change(ctx context.Context, block []byte, f func(p place, q *quota) *abi.Problem) (any, *abi.Problem) {
 	req, bad := c.fileRequest(block)
 	if bad != nil {
 		return nil, bad
@@ -295,6 +301,7 @@ func (c *call) change(block []byte, f func(p place, q *quota) *abi.Problem) (any
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if bad := f(p, q); bad != nil {
+		c.sawFailure(ctx, p, bad)
 		return nil, bad
 	}
 	return struct{}{}, nil
@@ -327,7 +334,7 @@ func doRename(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	info, err := from.root.Lstat(from.name)
-	c.sawName(ctx, from, err == nil)
+	c.sawName(ctx, from, !errors.Is(err, fs.ErrNotExist))
 	if err != nil {
 		return nil, fileProblem(from, err)
 	}
@@ -337,7 +344,7 @@ func doRename(ctx context.Context, c *call, block, _ []byte) (any, *abi.Problem)
 		}
 	}
 	_, err = to.root.Lstat(to.name)
-	c.sawName(ctx, to, err == nil)
+	c.sawName(ctx, to, !errors.Is(err, fs.ErrNotExist))
 	if err == nil {
 		return nil, fileProblem(to, fs.ErrExist)
 	} else if !errors.Is(err, fs.ErrNotExist) {

@@ -138,19 +138,21 @@ func (s *Store) deleted(ctx context.Context, db querier, c abi.Caller) label.Lab
 	return read(kept)
 }
 
-// Set writes value with the label l under req.Key and returns its version, which grows with every
-// write of the scope. With req.IfVersion the present version must be that one, 0
-// meaning that there is none. All entries of the scope together hold at most
+// Set writes value with the label l under req.Key and returns its version, which grows
+// with every write of the scope, and the label of what the outcome tells of what was
+// there, whether it fails or not. With req.IfVersion the present version must be that
+// one, 0 meaning that there is none. All entries of the scope together hold at most
 // maxBytes (keys, values and 32 bytes each) and maxKeys keys.
-func (s *Store) Set(ctx context.Context, c abi.Caller, maxBytes int64, maxKeys int, req abi.KVRequest, value []byte, l label.Label) (version uint64, err error) {
+func (s *Store) Set(ctx context.Context, c abi.Caller, maxBytes int64, maxKeys int, req abi.KVRequest, value []byte, l label.Label) (version uint64, told label.Label, err error) {
+	told = label.Trusted()
 	if err := checkKey(c, req.Key); err != nil {
-		return 0, err
+		return 0, told, err
 	}
 	if len(value) > MaxValue {
-		return 0, problem(abi.CodeTooLarge, "a value has at most %d bytes", MaxValue)
+		return 0, told, problem(abi.CodeTooLarge, "a value has at most %d bytes", MaxValue)
 	}
 	if req.TTLSec < 0 || req.TTLSec > int64(maxTTL/time.Second) {
-		return 0, problem(abi.CodeInvalid, "ttl_s: want 0 to %d", int64(maxTTL/time.Second))
+		return 0, told, problem(abi.CodeInvalid, "ttl_s: want 0 to %d", int64(maxTTL/time.Second))
 	}
 	now := s.now()
 	expires := int64(0)
@@ -161,18 +163,19 @@ func (s *Store) Set(ctx context.Context, c abi.Caller, maxBytes int64, maxKeys i
 		value = []byte{}
 	}
 	err = s.write(ctx, func(tx *sql.Tx) error {
-		if err := s.match(ctx, tx, c, req, now); err != nil {
+		old, there, err := s.match(ctx, tx, c, req, now)
+		if req.IfVersion != nil {
+			told = old
+		}
+		if err != nil {
 			return err
 		}
 		if err := s.room(ctx, tx, c, maxBytes, maxKeys, req.Key, len(value)); err != nil {
+			told = label.Label{} // how much there is, of whatever
 			return err
 		}
-		var old string
-		switch err := tx.QueryRowContext(ctx, `SELECT label FROM kv WHERE skill = ? AND agent = ? AND key = ?`, string(c.Skill), string(c.Agent), []byte(req.Key)).Scan(&old); {
-		case err == nil:
-			l = l.Join(read(old)) // its name stays
-		case !errors.Is(err, sql.ErrNoRows):
-			return err
+		if there {
+			l = l.Join(old) // its name stays
 		}
 		kept, err := written(l)
 		if err != nil {
@@ -186,25 +189,27 @@ func (s *Store) Set(ctx context.Context, c abi.Caller, maxBytes int64, maxKeys i
 			string(c.Skill), string(c.Agent), []byte(req.Key), value, version, expires, kept)
 		return err
 	})
-	return version, err
+	return version, told, err
 }
 
 // Delete removes req.Key on behalf of a caller whose label is l; a key that is not
-// there is a not_found problem.
-func (s *Store) Delete(ctx context.Context, c abi.Caller, req abi.KVRequest, l label.Label) error {
+// there is a not_found problem. It returns the label of what that tells, as Get does.
+func (s *Store) Delete(ctx context.Context, c abi.Caller, req abi.KVRequest, l label.Label) (told label.Label, err error) {
+	told = label.Trusted()
 	if err := checkKey(c, req.Key); err != nil {
-		return err
+		return told, err
 	}
-	return s.write(ctx, func(tx *sql.Tx) error {
-		if err := s.match(ctx, tx, c, req, s.now()); err != nil {
-			return err
-		}
-		res, err := tx.ExecContext(ctx, `DELETE FROM kv WHERE skill = ? AND agent = ? AND key = ?`, string(c.Skill), string(c.Agent), []byte(req.Key))
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		old, there, err := s.match(ctx, tx, c, req, s.now())
+		told = old
 		if err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, problem(abi.CodeNotFound, "no such key"))
+		if !there {
+			return problem(abi.CodeNotFound, "no such key")
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM kv WHERE skill = ? AND agent = ? AND key = ?`, string(c.Skill), string(c.Agent), []byte(req.Key)); err != nil {
+			return err
 		}
 		kept, err := written(s.deleted(ctx, tx, c).Join(l))
 		if err != nil {
@@ -213,6 +218,7 @@ func (s *Store) Delete(ctx context.Context, c abi.Caller, req abi.KVRequest, l l
 		_, err = tx.ExecContext(ctx, `UPDATE kv_version SET label = ? WHERE skill = ? AND agent = ?`, kept, string(c.Skill), string(c.Agent))
 		return err
 	})
+	return told, err
 }
 
 // List answers keys that begin with req.Prefix and come after req.After, in byte
@@ -274,25 +280,29 @@ func (s *Store) write(ctx context.Context, f func(tx *sql.Tx) error) error {
 	return nil
 }
 
-// match drops what has expired in the scope and checks IfVersion.
-func (s *Store) match(ctx context.Context, tx *sql.Tx, c abi.Caller, req abi.KVRequest, now time.Time) error {
+// match drops what has expired in the scope, checks IfVersion and returns the label of
+// the key, or of what was deleted where it is not there.
+func (s *Store) match(ctx context.Context, tx *sql.Tx, c abi.Caller, req abi.KVRequest, now time.Time) (l label.Label, there bool, err error) {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM kv WHERE skill = ? AND agent = ? AND expires != 0 AND expires <= ?`,
 		string(c.Skill), string(c.Agent), now.UnixMilli()); err != nil {
-		return err
+		return label.Label{}, false, err
 	}
-	if req.IfVersion == nil {
-		return nil
+	var have uint64 // of none, 0
+	var kept string
+	err = tx.QueryRowContext(ctx, `SELECT version, label FROM kv WHERE skill = ? AND agent = ? AND key = ?`,
+		string(c.Skill), string(c.Agent), []byte(req.Key)).Scan(&have, &kept)
+	switch {
+	case err == nil:
+		l, there = read(kept), true
+	case errors.Is(err, sql.ErrNoRows):
+		l = s.deleted(ctx, tx, c)
+	default:
+		return label.Label{}, false, err
 	}
-	var have uint64
-	err := tx.QueryRowContext(ctx, `SELECT version FROM kv WHERE skill = ? AND agent = ? AND key = ?`,
-		string(c.Skill), string(c.Agent), []byte(req.Key)).Scan(&have)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return err
+	if req.IfVersion != nil && have != *req.IfVersion {
+		return l, there, problem(abi.CodeConflict, "the key has version %d", have)
 	}
-	if have != *req.IfVersion {
-		return problem(abi.CodeConflict, "the key has version %d", have)
-	}
-	return nil
+	return l, there, nil
 }
 
 // room checks the quotas as they would stand with key at size bytes.

@@ -40,7 +40,7 @@ func code(err error) abi.Code {
 
 func set(t testing.TB, s *Store, c abi.Caller, key, value string) uint64 {
 	t.Helper()
-	v, err := s.Set(t.Context(), c, abi.MiB, 1000, abi.KVRequest{Key: key}, []byte(value), label.Trusted())
+	v, _, err := s.Set(t.Context(), c, abi.MiB, 1000, abi.KVRequest{Key: key}, []byte(value), label.Trusted())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestScopes(t *testing.T) {
 		if list, _, err := s.List(t.Context(), other, abi.KVRequest{}); err != nil || len(list.Keys) != 0 {
 			t.Errorf("%+v lists it: %v", other, err)
 		}
-		if err := s.Delete(t.Context(), other, abi.KVRequest{Key: "k"}, label.Trusted()); code(err) != abi.CodeNotFound {
+		if _, err := s.Delete(t.Context(), other, abi.KVRequest{Key: "k"}, label.Trusted()); code(err) != abi.CodeNotFound {
 			t.Errorf("%+v deletes it: %v", other, err)
 		}
 	}
@@ -66,7 +66,7 @@ func TestScopes(t *testing.T) {
 		t.Errorf("another session of the agent: %q, %v", v, err)
 	}
 	for _, nobody := range []abi.Caller{{}, {Agent: "a"}, {Skill: "s"}} {
-		if _, err := s.Set(t.Context(), nobody, abi.MiB, 10, abi.KVRequest{Key: "k"}, nil, label.Trusted()); code(err) != abi.CodeInternal {
+		if _, _, err := s.Set(t.Context(), nobody, abi.MiB, 10, abi.KVRequest{Key: "k"}, nil, label.Trusted()); code(err) != abi.CodeInternal {
 			t.Errorf("%+v has a scope: %v", nobody, err)
 		}
 	}
@@ -76,24 +76,24 @@ func TestVersions(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	at := func(n uint64) *uint64 { return &n }
-	if _, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: at(1)}, nil, label.Trusted()); code(err) != abi.CodeConflict {
+	if _, _, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: at(1)}, nil, label.Trusted()); code(err) != abi.CodeConflict {
 		t.Errorf("a version of what is not there: %v", err)
 	}
-	v1, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: at(0)}, []byte("a"), label.Trusted())
+	v1, _, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: at(0)}, []byte("a"), label.Trusted())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: at(0)}, nil, label.Trusted()); code(err) != abi.CodeConflict {
+	if _, _, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: at(0)}, nil, label.Trusted()); code(err) != abi.CodeConflict {
 		t.Errorf("created twice: %v", err)
 	}
-	v2, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: &v1}, []byte("b"), label.Trusted())
+	v2, _, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: "k", IfVersion: &v1}, []byte("b"), label.Trusted())
 	if err != nil || v2 <= v1 {
 		t.Errorf("%d after %d: %v", v2, v1, err)
 	}
-	if err := s.Delete(t.Context(), me, abi.KVRequest{Key: "k", IfVersion: &v1}, label.Trusted()); code(err) != abi.CodeConflict {
+	if _, err := s.Delete(t.Context(), me, abi.KVRequest{Key: "k", IfVersion: &v1}, label.Trusted()); code(err) != abi.CodeConflict {
 		t.Errorf("deleted by an old version: %v", err)
 	}
-	if err := s.Delete(t.Context(), me, abi.KVRequest{Key: "k", IfVersion: &v2}, label.Trusted()); err != nil {
+	if _, err := s.Delete(t.Context(), me, abi.KVRequest{Key: "k", IfVersion: &v2}, label.Trusted()); err != nil {
 		t.Error(err)
 	}
 	if v3 := set(t, s, me, "k", "c"); v3 <= v2 {
@@ -120,7 +120,7 @@ func TestBounds(t *testing.T) {
 		{"a time to live below zero", "t", 0, -1, abi.CodeInvalid},
 		{"a time to live that overflows", "t", 0, 1 << 62, abi.CodeInvalid},
 	} {
-		_, err := s.Set(t.Context(), me, abi.MiB, 1000, abi.KVRequest{Key: tc.key, TTLSec: tc.ttl}, make([]byte, tc.value), label.Trusted())
+		_, _, err := s.Set(t.Context(), me, abi.MiB, 1000, abi.KVRequest{Key: tc.key, TTLSec: tc.ttl}, make([]byte, tc.value), label.Trusted())
 		if code(err) != tc.want {
 			t.Errorf("%s: %v", tc.name, err)
 		}
@@ -131,7 +131,7 @@ func TestQuotas(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	put := func(key string, n int, maxBytes int64, maxKeys int) abi.Code {
-		_, err := s.Set(t.Context(), me, maxBytes, maxKeys, abi.KVRequest{Key: key}, make([]byte, n), label.Trusted())
+		_, _, err := s.Set(t.Context(), me, maxBytes, maxKeys, abi.KVRequest{Key: key}, make([]byte, n), label.Trusted())
 		return code(err)
 	}
 	cost := func(n int) int64 { return int64(1 + n + rowCost) }
@@ -163,7 +163,7 @@ func TestQuotaUnderRace(t *testing.T) {
 	var ok atomic.Int64
 	for i := range 40 {
 		wg.Go(func() {
-			_, err := s.Set(context.Background(), me, abi.MiB, 10, abi.KVRequest{Key: fmt.Sprint(i)}, nil, label.Trusted())
+			_, _, err := s.Set(context.Background(), me, abi.MiB, 10, abi.KVRequest{Key: fmt.Sprint(i)}, nil, label.Trusted())
 			switch code(err) {
 			case "":
 				ok.Add(1)
@@ -184,7 +184,7 @@ func TestExpiry(t *testing.T) {
 	s := open(t)
 	now := time.Now()
 	s.now = func() time.Time { return now }
-	if _, err := s.Set(t.Context(), me, abi.MiB, 1, abi.KVRequest{Key: "k", TTLSec: 10}, []byte("v"), label.Trusted()); err != nil {
+	if _, _, err := s.Set(t.Context(), me, abi.MiB, 1, abi.KVRequest{Key: "k", TTLSec: 10}, []byte("v"), label.Trusted()); err != nil {
 		t.Fatal(err)
 	}
 	now = now.Add(9 * time.Second)
@@ -199,7 +199,7 @@ func TestExpiry(t *testing.T) {
 		t.Error("it is listed after its time")
 	}
 	zero := uint64(0)
-	if _, err := s.Set(t.Context(), me, abi.MiB, 1, abi.KVRequest{Key: "l", IfVersion: &zero}, nil, label.Trusted()); err != nil {
+	if _, _, err := s.Set(t.Context(), me, abi.MiB, 1, abi.KVRequest{Key: "l", IfVersion: &zero}, nil, label.Trusted()); err != nil {
 		t.Errorf("it still counts: %v", err)
 	}
 }
@@ -234,7 +234,7 @@ func FuzzKeys(f *testing.F) {
 	f.Add("a%_'\"\x00", "a%", "", []byte{0})
 	s := open(f)
 	f.Fuzz(func(t *testing.T, key, prefix, after string, value []byte) {
-		_, err := s.Set(t.Context(), me, abi.GiB, 1<<30, abi.KVRequest{Key: key}, value, label.Trusted())
+		_, _, err := s.Set(t.Context(), me, abi.GiB, 1<<30, abi.KVRequest{Key: key}, value, label.Trusted())
 		if c := code(err); c != "" && c != abi.CodeInvalid && c != abi.CodeTooLarge {
 			t.Fatal(err)
 		}
@@ -268,7 +268,7 @@ func TestLabelsAreKept(t *testing.T) {
 	private := label.Label{Integrity: label.Owner, Readers: label.ReadBy("host:a.example")}
 	set := func(key string, l label.Label) {
 		t.Helper()
-		if _, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: key}, []byte("v"), l); err != nil {
+		if _, _, err := s.Set(t.Context(), me, abi.MiB, 10, abi.KVRequest{Key: key}, []byte("v"), l); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -306,7 +306,7 @@ func TestLabelsAreKept(t *testing.T) {
 	check("list of one", list("own"), private)
 	set("page", label.Trusted())
 	check("replaced", get("page"), tainted)
-	if err := s.Delete(t.Context(), me, abi.KVRequest{Key: "own"}, tainted); err != nil {
+	if _, err := s.Delete(t.Context(), me, abi.KVRequest{Key: "own"}, tainted); err != nil {
 		t.Fatal(err)
 	}
 	check("what is not there any more", get("own"), tainted)
