@@ -1,6 +1,7 @@
 package install
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,7 +41,10 @@ type Ask struct {
 	Why  string `json:"why,omitempty"` // the author's words: not to be trusted
 	Risk Risk   `json:"risk"`
 
-	add func(from, to *abi.Grant) // copies what was asked into a grant
+	// bounded: what a grant gives of it is all in the grant. What it gives of another, such
+	// as a secret, depends on what the manifest says as well.
+	bounded bool
+	add     func(from, to *abi.Grant) // copies what was asked into a grant
 }
 
 // Asks lists what a manifest asks for, one capability each.
@@ -53,7 +57,7 @@ func Asks(m *abi.Manifest) []Ask {
 			list[i].Risk = min(list[i].Risk, httpRisk(n))
 			continue
 		}
-		list = append(list, Ask{ID: id, Text: requests(n) + " " + whereTo(n), Why: n.Why, Risk: httpRisk(n), add: func(from, to *abi.Grant) {
+		list = append(list, Ask{ID: id, Text: requests(n) + " " + whereTo(n), Why: n.Why, Risk: httpRisk(n), bounded: true, add: func(from, to *abi.Grant) {
 			for _, h := range from.Allow.HTTP {
 				if httpID(h.Origin, h.Argument) == id {
 					to.Allow.HTTP = append(to.Allow.HTTP, h)
@@ -67,7 +71,7 @@ func Asks(m *abi.Manifest) []Ask {
 			only = append(only, string(o))
 		}
 		list = append(list, Ask{ID: "secret:" + string(n.Name), Why: n.Why, Risk: RiskHigh,
-			Text: fmt.Sprintf("use your secret %q in requests to %s; it never sees the value", n.Name, strings.Join(only, ", ")),
+			Text: fmt.Sprintf("use your secret %q in requests to %s, %s; it never sees the value", n.Name, strings.Join(only, ", "), placed(n.Inject.Injection())),
 			add: func(from, to *abi.Grant) {
 				to.Allow.Secrets = appendIf(to.Allow.Secrets, from.Allow.Secrets, func(s abi.SecretGrant) bool { return s.Name == n.Name })
 			}})
@@ -77,8 +81,8 @@ func Asks(m *abi.Manifest) []Ask {
 		if n.Access == abi.AccessWrite {
 			verb, risk = "read, change and delete files in", RiskHigh
 		}
-		list = append(list, Ask{ID: "files:" + n.Mount, Why: n.Why, Risk: risk,
-			Text: fmt.Sprintf("%s its folder %s of the agent's workspace", verb, n.Mount),
+		list = append(list, Ask{ID: "files:" + n.Mount, Why: n.Why, Risk: risk, bounded: true,
+			Text: fmt.Sprintf("%s its folder %s of the agent's workspace", verb, n.Mount) + upTo(n.MaxBytes),
 			add: func(from, to *abi.Grant) {
 				to.Allow.Files = appendIf(to.Allow.Files, from.Allow.Files, func(f abi.FileGrant) bool { return f.Mount == n.Mount })
 			}})
@@ -92,7 +96,7 @@ func Asks(m *abi.Manifest) []Ask {
 			}})
 	}
 	if n := m.Needs.KV; n != nil {
-		list = append(list, Ask{ID: "kv", Why: n.Why, Risk: RiskLow, Text: "keep up to " + n.MaxBytes.String() + " of its own notes between calls",
+		list = append(list, Ask{ID: "kv", Why: n.Why, Risk: RiskLow, bounded: true, Text: "keep up to " + n.MaxBytes.String() + " of its own notes between calls",
 			add: func(from, to *abi.Grant) { to.Allow.KV = from.Allow.KV }})
 	}
 	if n := m.Needs.Human; n != nil && n.Ask {
@@ -130,7 +134,30 @@ func requests(n abi.HTTPNeed) string {
 	if n.Auth != "" {
 		verb += fmt.Sprintf(" with your secret %q", n.Auth)
 	}
-	return verb
+	return verb + upTo(n.MaxResponse)
+}
+
+// upTo names a size that is asked for; the default needs no words.
+func upTo(most abi.Size) string {
+	if most == 0 {
+		return ""
+	}
+	return ", up to " + most.String()
+}
+
+// placed says where in a request a secret is put.
+func placed(i abi.Injection) string {
+	switch i.Kind {
+	case abi.InjectBearer:
+		return "as a bearer token"
+	case abi.InjectHeader:
+		return fmt.Sprintf("in the header %s as %q", i.Name, cmp.Or(i.Format, "{}"))
+	case abi.InjectQuery:
+		return fmt.Sprintf("in the address, as its parameter %q", i.Name)
+	case abi.InjectBasic:
+		return fmt.Sprintf("as the password of %q", i.User)
+	}
+	return fmt.Sprintf("as %q", i.Kind)
 }
 
 func whereTo(n abi.HTTPNeed) string {

@@ -2,6 +2,7 @@ package install
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"sort"
 	"strings"
@@ -25,9 +26,7 @@ func Changes(old, next *abi.Compiled) []Change {
 	}
 	changedAsks(add, &old.Manifest, &next.Manifest)
 	changedTools(add, old, next)
-	if old.Manifest.Strict && !next.Manifest.Strict {
-		add(RiskMedium, "a denied request no longer ends the call")
-	}
+	changedManifest(add, &old.Manifest, &next.Manifest)
 	sort.SliceStable(list, func(i, j int) bool { return list[i].Risk < list[j].Risk })
 	return list
 }
@@ -50,11 +49,42 @@ func changedAsks(add adder, old, next *abi.Manifest) {
 			add(RiskLow, "gone: it no longer asks to %s", b.Text)
 		}
 	}
+}
+
+// changedManifest compares what is not asked about one by one.
+func changedManifest(add adder, old, next *abi.Manifest) {
+	if old.Strict && !next.Strict {
+		add(RiskMedium, "a denied request no longer ends the call")
+	}
+	if old.ABI != next.ABI {
+		add(RiskLow, "changed: it is built for %s, before for %s", next.ABI, old.ABI)
+	}
+	if old.Description != next.Description {
+		add(RiskLow, "changed: it describes itself as %q", next.Description)
+	}
+	if !reflect.DeepEqual(old.Limits, next.Limits) {
+		add(RiskMedium, "changed: it asks for other limits; what is above the default wants a line in the grant")
+	}
 	for _, c := range next.Needs.Config {
-		if !slices.ContainsFunc(old.Needs.Config, func(o abi.ConfigNeed) bool { return o.Key == c.Key }) {
-			add(RiskLow, "new: the setting %q", c.Key)
+		i := slices.IndexFunc(old.Needs.Config, func(o abi.ConfigNeed) bool { return o.Key == c.Key })
+		switch {
+		case i < 0:
+			add(RiskLow, "new: the setting %q%s", c.Key, unlessSet(c))
+		case unlessSet(c) != unlessSet(old.Needs.Config[i]) || c.Required != old.Needs.Config[i].Required:
+			add(RiskMedium, "changed: the setting %q%s", c.Key, unlessSet(c))
 		}
 	}
+}
+
+// unlessSet says what a setting is where the operator gives no value.
+func unlessSet(c abi.ConfigNeed) string {
+	switch {
+	case c.Default != nil:
+		return fmt.Sprintf(", which is %q unless you set it", *c.Default)
+	case c.Required:
+		return ", without which it does not run"
+	}
+	return ""
 }
 
 func changedTools(add adder, old, next *abi.Compiled) {
@@ -66,11 +96,14 @@ func changedTools(add adder, old, next *abi.Compiled) {
 			continue
 		}
 		changedTool(add, t.Name, descriptor(&old.Manifest, t.Name), now)
-		if old.Tools[i].Description != t.Description {
+		if old.Tools[i].Description != t.Description || old.Tools[i].Title != t.Title {
 			add(RiskMedium, "changed: the tool %s describes itself in other words", t.Name)
 		}
 		if string(old.Tools[i].InputSchema) != string(t.InputSchema) {
 			add(RiskMedium, "changed: the tool %s takes other arguments", t.Name)
+		}
+		if string(old.Tools[i].OutputSchema) != string(t.OutputSchema) {
+			add(RiskLow, "changed: the tool %s answers in another form", t.Name)
 		}
 	}
 	for _, o := range old.Tools {

@@ -47,6 +47,7 @@ type Plan struct {
 	entry   Entry
 	opt     Options
 	old     *abi.Grant // nil: none
+	kept    *abi.Grant // old, where it was given to a version of this publisher that is there; else nil
 	release func()
 }
 
@@ -95,6 +96,9 @@ func (s *Store) Prepare(ctx context.Context, g *Gate, o Offer, grant *abi.Grant,
 		return p, nil
 	}
 	p.Was, p.entry.Pinned = was, was.Pinned
+	if was.Publisher == a.Publisher {
+		p.kept = grant
+	}
 	old, err := skills.Open(s.Dir(was))
 	if err != nil { // damaged: there is nothing to compare with, so everything is new
 		p.Changes = append(p.Changes, Change{"the installed version cannot be read, so that nothing can be compared", RiskHigh})
@@ -103,7 +107,7 @@ func (s *Store) Prepare(ctx context.Context, g *Gate, o Offer, grant *abi.Grant,
 	before := Asks(&old.Manifest.Manifest)
 	for _, ask := range p.Asks {
 		same := slices.ContainsFunc(before, func(b Ask) bool { return b.ID == ask.ID && b.Text == ask.Text })
-		if same && ask.granted(grant) {
+		if same && ask.granted(p.kept) {
 			p.Granted = append(p.Granted, ask.ID)
 		}
 	}
@@ -141,19 +145,22 @@ func (p *Plan) Pending() []Ask {
 	return slices.DeleteFunc(slices.Clone(p.Asks), func(a Ask) bool { return slices.Contains(p.Granted, a.ID) })
 }
 
-// Grant makes the grant of the new version: what the old one gave and the new version
-// still asks for, and the consented capabilities. It pins the version and its signer.
+// Grant makes the grant of the new version: the consented capabilities, and what the
+// old one gave to this publisher's version that is there, as far as the new one asks for
+// it. It pins the version and its signer.
 func (p *Plan) Grant(consented []string, agents []abi.AgentID) (*abi.Grant, error) {
 	m := &p.Bundle.Manifest.Manifest
 	asked := m.AsGrant()
 	g := &abi.Grant{Schema: abi.SchemaGrant, Skill: m.Name, Agents: agents}
-	if p.old != nil {
-		kept := *p.old
+	if p.kept != nil {
+		kept := *p.kept
 		g = &kept
 		g.Allow, g.Draft, g.Config = abi.Allow{}, false, maps.Clone(kept.Config)
 		if len(agents) > 0 {
 			g.Agents = agents
 		}
+	} else if p.Was != nil && p.old != nil && len(agents) == 0 {
+		g.Agents = p.old.Agents
 	}
 	g.Pin = &abi.Pin{SHA256: p.Admission.Manifest.Hex()}
 	g.Publisher = p.Admission.Signer.Only()
@@ -161,8 +168,8 @@ func (p *Plan) Grant(consented []string, agents []abi.AgentID) (*abi.Grant, erro
 		switch {
 		case slices.Contains(consented, a.ID):
 			a.add(asked, g)
-		case a.granted(p.old): // what was given once is kept, and nothing beyond it
-			a.add(p.old, g)
+		case (a.bounded || slices.Contains(p.Granted, a.ID)) && a.granted(p.kept): // what was given once is kept, and nothing beyond it
+			a.add(p.kept, g)
 		}
 	}
 	p.dropStale(g)
