@@ -64,8 +64,8 @@ var built = sync.OnceValues(func() (string, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return "", err
 	}
-	for name, pkg := range map[string]string{"probe": "./probe", "hostile": "./testdata/hostile"} {
-		cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, name), pkg)
+	for name, pkg := range map[string]string{"probe": "./probe", "hostile": "./testdata/hostile", "glovebox-box": "./enter"} {
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, name), pkg)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("build %s: %w: %s", name, err, out)
@@ -295,6 +295,59 @@ func TestBoxRunsPrograms(t *testing.T) {
 	})
 }
 
+// TestSmallInsideStep starts boxes with the small program in place of this one.
+func TestSmallInsideStep(t *testing.T) {
+	t.Parallel()
+	x := boxer(t).With(filepath.Join(programs(t), "glovebox-box"))
+	if exit, err := run(t, x, hostile(t, "exit")); err != nil || exit.Code != 7 {
+		t.Errorf("got %+v, %v", exit, err)
+	}
+	for _, r := range probed(t, x, sandbox.MCPNode) {
+		if r.Verdict != walls.Pass {
+			t.Errorf("%s: %s: %s", r.ID, r.Verdict, r.Saw)
+		}
+	}
+	for _, p := range sandbox.SelfTest(t.Context(), x) {
+		if p.Err != nil || len(p.Rows) == 0 || len(p.Failed()) > 0 {
+			t.Errorf("%s: %d rows, %v, %v", p.Name, len(p.Rows), p.Failed(), p.Err)
+		}
+	}
+}
+
+func TestSmallInsideStepIsTrustedAsThisProgram(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		spoil func(dir string) error
+		found bool
+	}{
+		"it is there":             {func(string) error { return nil }, true},
+		"it is not":               {func(dir string) error { return os.Remove(dir + "/glovebox-box") }, false},
+		"others may write it":     {func(dir string) error { return os.Chmod(dir+"/glovebox-box", 0o757) }, false},
+		"a group may write it":    {func(dir string) error { return os.Chmod(dir+"/glovebox-box", 0o775) }, false},
+		"others may write beside": {func(dir string) error { return os.Chmod(dir, 0o777) }, false},
+		"it is a link": {func(dir string) error {
+			return errors.Join(os.Remove(dir+"/glovebox-box"), os.Symlink("glovebox", dir+"/glovebox-box"))
+		}, false},
+		"it is another's": {func(dir string) error { return os.Chown(dir+"/glovebox-box", 12345, 12345) }, false},
+	} {
+		if what == "it is another's" && os.Geteuid() != 0 {
+			continue
+		}
+		dir := open(t)
+		for _, name := range []string{"glovebox", "glovebox-box"} {
+			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.spoil(dir); err != nil {
+			t.Fatal(err)
+		}
+		if got := sandbox.SmallStep(filepath.Join(dir, "glovebox")); (got != "") != c.found {
+			t.Errorf("%s: %q", what, got)
+		}
+	}
+}
+
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
@@ -452,6 +505,32 @@ func TestNothingOutlivesItsBox(t *testing.T) {
 		}
 		silent(t, b.Workspace)
 	})
+}
+
+// TestGroupsOfKilledDaemonsAreRemoved makes a group as a daemon that is gone would
+// have left it.
+func TestGroupsOfKilledDaemonsAreRemoved(t *testing.T) {
+	t.Parallel()
+	x := boxer(t)
+	dirs := sandbox.GroupDirs(x)
+	if len(dirs) == 0 {
+		t.Skip("no control groups: " + x.Report().Cgroups)
+	}
+	var left []string
+	for _, dir := range dirs {
+		dir, err := os.MkdirTemp(dir, "glovebox-box-4194305-") // above the highest number of a process
+		if err != nil {
+			t.Fatal(err)
+		}
+		left = append(left, dir)
+	}
+	sandbox.Check(t.Context())
+	for _, dir := range left {
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("%s is still there", dir)
+			_ = os.Remove(dir)
+		}
+	}
 }
 
 // daemon starts a box and waits to be killed.

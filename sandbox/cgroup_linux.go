@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -97,8 +98,12 @@ func write(dir, file, value string) error {
 	return errors.Join(err, f.Close())
 }
 
-// group is the control group of one box, a directory per hierarchy.
-type group []string
+// group is the control group of one box: a directory per hierarchy, and where this
+// process belongs.
+type group struct {
+	version   int
+	own, home []string
+}
 
 // make makes a group with the limits.
 func (c cgroups) make(l Limits) (g group, err error) {
@@ -107,26 +112,27 @@ func (c cgroups) make(l Limits) (g group, err error) {
 			err = fmt.Errorf("limit the box by a control group: %w", errors.Join(err, g.remove()))
 		}
 	}()
+	g.version = c.version
+	memory, procs := strconv.FormatInt(l.Memory, 10), strconv.Itoa(l.Procs+8) // and those of bubblewrap
 	settings := map[string][][2]string{
-		"memory": {{"memory.limit_in_bytes", strconv.FormatInt(l.Memory, 10)}},
-		"pids":   {{"pids.max", strconv.Itoa(l.Procs + 8)}}, // and those of bubblewrap
+		"memory": {{"memory.limit_in_bytes", memory}},
+		"pids":   {{"pids.max", procs}},
+		"":       {{"memory.max", memory}, {"pids.max", procs}}, // version 2
 	}
-	if c.version == 2 {
-		settings = map[string][][2]string{"": {{"memory.max", strconv.FormatInt(l.Memory, 10)}, {"pids.max", strconv.Itoa(l.Procs + 8)}}}
-	}
+	// Swap would be memory beyond the limit; not every kernel counts it.
+	optional := [][2]string{{"memory.memsw.limit_in_bytes", memory}, {"memory.swap.max", "0"}}
 	for name, dir := range c.parent {
-		own, err := os.MkdirTemp(dir, "glovebox-box-")
+		own, err := os.MkdirTemp(dir, fmt.Sprintf("%s%d-", groupPrefix, os.Getpid()))
 		if err != nil {
 			return g, err
 		}
-		g = append(g, own)
+		g.own, g.home = append(g.own, own), append(g.home, dir)
 		for _, kv := range settings[name] {
 			if err := write(own, kv[0], kv[1]); err != nil {
 				return g, err
 			}
 		}
-		// Swap would be memory beyond the limit; not every kernel counts it.
-		for _, kv := range [][2]string{{"memory.memsw.limit_in_bytes", strconv.FormatInt(l.Memory, 10)}, {"memory.swap.max", "0"}} {
+		for _, kv := range optional {
 			if err := write(own, kv[0], kv[1]); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return g, err
 			}
@@ -135,11 +141,55 @@ func (c cgroups) make(l Limits) (g group, err error) {
 	return g, nil
 }
 
-// admit moves a process, and with it all that it will start, into the group.
-func (g group) admit(pid int) error {
-	for _, dir := range g {
-		if err := write(dir, "cgroup.procs", strconv.Itoa(pid)); err != nil {
-			return fmt.Errorf("move the box into its control group: %w", err)
+// groupPrefix begins the names of groups; the number of the daemon's process follows.
+const groupPrefix = "glovebox-box-"
+
+// sweep removes the groups of daemons that were killed. Groups in use stay.
+func (c cgroups) sweep() {
+	for _, dir := range c.parent {
+		old, _ := filepath.Glob(filepath.Join(dir, groupPrefix+"*")) // the pattern is well formed
+		for _, g := range old {
+			pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(g), groupPrefix), "-")
+			if _, err := os.Stat("/proc/" + pid); errors.Is(err, fs.ErrNotExist) {
+				_ = os.Remove(g) // refused while processes are in it
+			}
+		}
+	}
+}
+
+// start starts cmd in the group, from its first instruction on. The caller's
+// goroutine must be locked to its thread: in version 1 a child is born where the
+// thread is that forks, and to move the own thread costs nothing, while to move a
+// process waits for every processor. If the thread cannot go home, it must end.
+func (g group) start(cmd *exec.Cmd) (home bool, err error) {
+	switch g.version {
+	case 0:
+		return true, cmd.Start()
+	case 2:
+		dir, err := os.Open(g.own[0])
+		if err != nil {
+			return true, err
+		}
+		defer dir.Close() //nolint:errcheck // opened for its place only
+		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(dir.Fd())
+		return true, cmd.Start()
+	}
+	defer func() {
+		if gone := move(g.home); gone != nil {
+			home, err = false, errors.Join(err, gone)
+		}
+	}()
+	if err := move(g.own); err != nil {
+		return true, err
+	}
+	return true, cmd.Start()
+}
+
+// move moves the calling thread.
+func move(dirs []string) error {
+	for _, dir := range dirs {
+		if err := write(dir, "tasks", "0"); err != nil {
+			return fmt.Errorf("move to a control group: %w", err)
 		}
 	}
 	return nil
@@ -147,7 +197,7 @@ func (g group) admit(pid int) error {
 
 // kill ends every process of the group where the kernel can do that at once.
 func (g group) kill() {
-	for _, dir := range g {
+	for _, dir := range g.own {
 		_ = write(dir, "cgroup.kill", "1") // version 2 only; the process name space dies in any case
 	}
 }
@@ -156,7 +206,7 @@ func (g group) kill() {
 // was in it.
 func (g group) remove() error {
 	var last error
-	for _, dir := range g {
+	for _, dir := range g.own {
 		for range 50 {
 			if last = os.Remove(dir); last == nil || errors.Is(last, fs.ErrNotExist) {
 				last = nil

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/glovebox-dev/glovebox/sandbox/filter"
@@ -24,7 +25,7 @@ const fixReport = "run `glovebox doctor` on this machine and compare with docs/s
 
 // newBoxer looks for bubblewrap at paths; landlock is the version to rely on.
 func newBoxer(ctx context.Context, paths []string, landlock int) *Boxer {
-	x := &Boxer{}
+	x := &Boxer{exe: smallStep("/proc/self/exe")}
 	x.report = x.examine(ctx, paths, landlock)
 	return x
 }
@@ -47,6 +48,7 @@ func (x *Boxer) examine(ctx context.Context, paths []string, landlock int) Repor
 	x.bwrap = paths[i]
 	r := Report{Bwrap: x.bwrap, Landlock: landlock}
 	x.groups, r.Cgroups = findCgroups("/sys/fs/cgroup", string(own))
+	x.groups.sweep()
 	x.report = r // start asks for Landlock
 	r.Profiles = x.selfTest(ctx)
 	want := len(walls.All(true))
@@ -61,6 +63,38 @@ func (x *Boxer) examine(ctx context.Context, paths []string, landlock int) Repor
 	}
 	r.Ready = len(r.Profiles) == len(Profiles())
 	return r
+}
+
+// stepName is the name of the small program for the inside step, see sandbox/enter.
+const stepName = "glovebox-box"
+
+// smallStep returns the path of that program beside self, "" if it is not there or
+// somebody could have put it there who could not have replaced self.
+func smallStep(self string) string {
+	self, err := filepath.EvalSymlinks(self)
+	if err != nil {
+		return ""
+	}
+	path := filepath.Join(filepath.Dir(self), stepName)
+	own, err1 := os.Stat(self)
+	small, err2 := os.Lstat(path)
+	dir, err3 := os.Stat(filepath.Dir(self))
+	if errors.Join(err1, err2, err3) != nil || !small.Mode().IsRegular() {
+		return ""
+	}
+	for _, fi := range []os.FileInfo{own, small, dir} {
+		if fi.Mode().Perm()&0o022 != 0 || owner(fi) != owner(own) {
+			return ""
+		}
+	}
+	return path
+}
+
+func owner(fi os.FileInfo) uint32 {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return st.Uid
+	}
+	return ^uint32(0)
 }
 
 // selfTest tries the quick walls of every profile at once.

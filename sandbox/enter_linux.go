@@ -18,7 +18,7 @@ import (
 // Descriptors of a box's child. The first two are bubblewrap's, the others reach
 // the inside step; none reaches the program.
 const (
-	argsFD   = 3 // bubblewrap's arguments, which come when the process is in its control group
+	argsFD   = 3 // bubblewrap's arguments, which other users need not read
 	pidFD    = 4 // bubblewrap tells which process is the box's init
 	entryFD  = 5 // the entry
 	statusFD = 6 // the inside step tells that the program is about to start, or why not

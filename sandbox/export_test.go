@@ -4,6 +4,8 @@ package sandbox
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/glovebox-dev/glovebox/sandbox/walls"
 )
@@ -40,3 +42,19 @@ func BoxerWith(ctx context.Context, path string, landlock int) *Boxer {
 
 // Judge says what of a profile's walls does not hold.
 func Judge(p ProfileReport, want int) string { return p.judge(want) }
+
+// GroupDirs are the directories where control groups are made.
+func GroupDirs(x *Boxer) []string { return slices.Collect(maps.Values(x.groups.parent)) }
+
+// SmallStep returns the small program for the inside step beside self.
+func SmallStep(self string) string { return smallStep(self) }
+
+// With returns the same Boxer with another program for the inside step.
+func (x *Boxer) With(exe string) *Boxer {
+	y := *x
+	y.exe = exe
+	return &y
+}
+
+// SelfTest tries the quick walls of every profile.
+func SelfTest(ctx context.Context, x *Boxer) []ProfileReport { return x.selfTest(ctx) }

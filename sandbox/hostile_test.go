@@ -113,7 +113,7 @@ func TestSwappedWorkspace(t *testing.T) {
 		}
 	}()
 	started := 0
-	for range 30 {
+	for range 12 {
 		b := hostile(t, "read", "/workspace/file")
 		b.Workspace = at("work")
 		p, err := x.Start(t.Context(), b)
@@ -128,7 +128,7 @@ func TestSwappedWorkspace(t *testing.T) {
 	}
 	close(stop)
 	<-stopped
-	t.Logf("%d of 30 boxes started", started)
+	t.Logf("%d of 12 boxes started", started)
 }
 
 // TestFilesOfTheDaemonAreNotThere tries what a program would look for: keys, the

@@ -48,27 +48,29 @@ func (x *Boxer) start(ctx context.Context, b Box) (*Process, error) {
 		return nil, err
 	}
 	defer exe.Close() //nolint:errcheck // opened for reading
-	var pipes [3][2]*os.File
+	var pipes [2][2]*os.File
 	for i := range pipes {
 		if pipes[i][0], pipes[i][1], err = os.Pipe(); err != nil {
 			return nil, errors.Join(fmt.Errorf("make a pipe: %w", err), closePipes(pipes[:i]))
 		}
 	}
-	args, pid, status := pipes[0], pipes[1], pipes[2]
-	ours := []*os.File{args[1], pid[0], status[0]}
-	entry, err := memory("entry", nil)
-	if err != nil {
-		return nil, errors.Join(err, closePipes(pipes[:]))
+	pid, status := pipes[0], pipes[1]
+	ours := []*os.File{pid[0], status[0]}
+	var texts [2]*os.File // the arguments and the entry, written when they are known
+	for i, name := range []string{"arguments", "entry"} {
+		if texts[i], err = memory(name, nil); err != nil {
+			return nil, errors.Join(err, closePipes(pipes[:]))
+		}
 	}
-	v, err := b.build(exe, args[0], pid[1], entry, status[1])
+	v, err := b.build(exe, texts[0], pid[1], texts[1], status[1])
 	if err != nil {
 		closeAll(ours)
 		return nil, err
 	}
-	if err := x.describe(entry, &b, v); err != nil {
+	if err := errors.Join(fill(texts[0], []byte(strings.Join(v.args, "\x00")+"\x00")), x.describe(texts[1], &b, v)); err != nil {
 		v.close()
 		closeAll(ours)
-		return nil, err
+		return nil, fmt.Errorf("describe the box: %w", err)
 	}
 	box := &boxed{view: v, first: NewTail(1 << 10)}
 	p := &Process{done: make(chan struct{})}
@@ -96,23 +98,22 @@ func closeAll(files []*os.File) {
 
 // describe writes the entry.
 func (x *Boxer) describe(to *os.File, b *Box, v *view) error {
-	err := json.NewEncoder(to).Encode(entry{
+	e, err := json.Marshal(entry{
 		Argv: b.Argv, Env: b.environment(), Landlock: x.report.Landlock > 0, Access: v.access, Memfd: b.Profile.Runs, Limits: b.Limits,
 	})
-	if err == nil {
-		_, err = to.Seek(0, 0)
-	}
-	if err != nil {
-		return fmt.Errorf("describe the box: %w", err)
-	}
-	return nil
+	return errors.Join(err, fill(to, e))
 }
 
 // run is the life of a box, on one thread from beginning to end: bubblewrap dies
 // with the thread that started it.
 func (r *boxed) run(ctx context.Context, x *Boxer, b Box, p *Process, ours []*os.File, started chan<- error) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	home := true // the thread can serve others again
+	defer func() {
+		if home {
+			runtime.UnlockOSThread()
+		}
+	}()
 	defer close(p.done)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -123,20 +124,23 @@ func (r *boxed) run(ctx context.Context, x *Boxer, b Box, p *Process, ours []*os
 	}
 	r.stop, p.kill = stop, func() { stop(ErrKilled) }
 	r.command(ctx, x.bwrap, b)
-	err := r.cmd.Start()
+	var err error
+	if r.group, err = x.groups.make(b.Limits); err == nil {
+		home, err = r.group.start(r.cmd)
+	}
 	r.view.close()
 	if r.stdin != nil {
 		closeAll([]*os.File{r.stdin})
 	}
-	if err != nil {
-		closeAll(ours)
-		started <- fmt.Errorf("%w: start bubblewrap: %w", ErrNoSandbox, err)
-		return
-	}
 	defer closeAll(ours) // bubblewrap writes to one of them when the program ends
-	if err := r.admit(x, b, ours); err != nil {
+	if err == nil {
+		err = r.admit(ours)
+	}
+	if err != nil {
 		stop(err)
-		_ = r.cmd.Wait() // its end is not the reason
+		if r.cmd.Process != nil {
+			_ = r.cmd.Wait() // its end is not the reason
+		}
 		started <- r.explain(ctx, err, r.bury())
 		return
 	}
@@ -193,22 +197,10 @@ func (r *boxed) input(in io.Reader) io.Reader {
 	return from
 }
 
-// admit lets bubblewrap begin as soon as it is in its control group, learns which
-// process is the box's first, and waits until the program is executed.
-func (r *boxed) admit(x *Boxer, b Box, ours []*os.File) (err error) {
-	args, pid, status := ours[0], ours[1], ours[2]
-	if r.group, err = x.groups.make(b.Limits); err != nil {
-		return err
-	}
-	if err := r.group.admit(r.cmd.Process.Pid); err != nil {
-		return err
-	}
-	if _, err := args.WriteString(strings.Join(r.view.args, "\x00") + "\x00"); err != nil {
-		return fmt.Errorf("instruct bubblewrap: %w", err)
-	}
-	if err := args.Close(); err != nil {
-		return fmt.Errorf("instruct bubblewrap: %w", err)
-	}
+// admit learns which process is the box's first, and waits until the program is
+// executed.
+func (r *boxed) admit(ours []*os.File) error {
+	pid, status := ours[0], ours[1]
 	var told struct {
 		Init int `json:"child-pid"`
 	}

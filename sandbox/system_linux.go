@@ -65,13 +65,18 @@ func memory(name string, b []byte) (*os.File, error) {
 		return nil, fmt.Errorf("make a file in memory: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), name)
-	if _, err := f.Write(b); err != nil {
-		return nil, errors.Join(fmt.Errorf("fill a file in memory: %w", err), f.Close())
-	}
-	if _, err := f.Seek(0, 0); err != nil {
-		return nil, errors.Join(fmt.Errorf("rewind a file in memory: %w", err), f.Close())
+	if err := fill(f, b); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// fill writes b for a reader that begins at the start.
+func fill(f *os.File, b []byte) error {
+	if _, err := f.WriteAt(b, 0); err != nil {
+		return fmt.Errorf("fill a file in memory: %w", err)
+	}
+	return nil
 }
 
 // host shows a file or directory of the host where it is, read-only.

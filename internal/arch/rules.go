@@ -19,7 +19,7 @@ func Glovebox() Rules {
 			"skills/advisory": 2, "skills/signature": 2, "broker/proxy": 2, "broker/relay": 2,
 
 			"internal/guard": 1, "host/policy/gate": 1, "host/budget": 1, "host/audit": 1, "host/config": 1,
-			"broker": 1, "sandbox": 1, "sandbox/probe": 1, "host/wasm/module": 1, "skills/sbom": 1, "mcp/source": 1,
+			"broker": 1, "sandbox": 1, "sandbox/probe": 1, "sandbox/enter": 2, "host/wasm/module": 1, "skills/sbom": 1, "mcp/source": 1,
 
 			"abi": 0, "abi/guest": 0, "internal/sqlitex": 0, "internal/redact": 0, "internal/canon": 0, "internal/label": 0, "internal/atom": 0, "mcp/reason": 0,
 			"sandbox/filter": 0, "sandbox/lock": 0, "sandbox/walls": 0,
@@ -68,7 +68,7 @@ func Glovebox() Rules {
 			"crypto/tls.Dial": nil, "crypto/tls.Dialer": nil,
 			"fmt.Print": {"cmd/glovebox"}, "fmt.Println": {"cmd/glovebox", "internal/bench", "internal/sabotage"}, "fmt.Printf": {"cmd/glovebox", "internal/bench", "internal/sabotage"},
 			"log.Print": nil, "log.Printf": nil, "log.Println": nil, "log.Fatal": nil, "log.Fatalf": nil,
-			"os.Exit":  {"cmd/glovebox", "broker/relay", "sandbox/probe", "internal/contain/run", "internal/bench", "internal/sabotage"},
+			"os.Exit":  {"cmd/glovebox", "broker/relay", "sandbox/probe", "sandbox/enter", "internal/contain/run", "internal/bench", "internal/sabotage"},
 			"os.DirFS": nil, "os.Chdir": nil, "log/slog.SetDefault": nil, "log/slog.Default": nil,
 		},
 		Leaf: map[string][]string{
