@@ -173,10 +173,15 @@ func (v *Verifier) verify(raw []byte, manifest abi.Digest, skill abi.SkillName) 
 	if b.GetDsseEnvelope() == nil {
 		return nil, refuse(ReasonKind, skill, "it signs bytes and makes no statement", nil)
 	}
-	if key := b.GetVerificationMaterial().GetPublicKey(); key != nil {
-		return v.byKey(b, key.GetHint(), sum, skill)
+	by := v.byIdentity
+	if b.GetVerificationMaterial().GetPublicKey() != nil {
+		by = v.byKey
 	}
-	return v.byIdentity(b, sum, skill)
+	s, refused := by(b, sum, skill)
+	if refused != nil {
+		refused = v.invite(refused, b, skill)
+	}
+	return s, refused
 }
 
 // load parses a bundle, bounded. The library reads the statement with two parsers, so
@@ -203,7 +208,8 @@ func load(raw []byte) (*bundle.Bundle, Reason, error) {
 	return &b, "", nil
 }
 
-func (v *Verifier) byKey(b *bundle.Bundle, hint string, sum []byte, skill abi.SkillName) (*Signed, *Refusal) {
+func (v *Verifier) byKey(b *bundle.Bundle, sum []byte, skill abi.SkillName) (*Signed, *Refusal) {
+	hint := b.GetVerificationMaterial().GetPublicKey().GetHint()
 	k, ok := v.keys[hint]
 	if !ok {
 		if len(v.keys) == 0 {
