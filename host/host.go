@@ -298,6 +298,7 @@ func (h *Host) Run(ctx context.Context, ready func()) error {
 		ready()
 		warm.Go(func() { h.prewarm(ctx) })
 		warm.Go(func() { h.watch(ctx) })
+		warm.Go(func() { h.keepCurrent(ctx) })
 		select {
 		case err = <-served:
 			served <- nil

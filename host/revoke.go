@@ -159,11 +159,15 @@ func describe(e *audit.Entry, a *install.Admission) {
 
 // trustWarnings names what runs although less is known of it than could be.
 func (h *Host) trustWarnings() []string {
+	var all []string
+	if w := h.trust.warning(context.Background()); w != "" {
+		all = append(all, w)
+	}
 	h.mu.Lock()
 	w := h.world
 	h.mu.Unlock()
 	if w == nil {
-		return nil
+		return all
 	}
 	open := 0
 	fix := ""
@@ -174,7 +178,7 @@ func (h *Host) trustWarnings() []string {
 		}
 	}
 	if open == 0 {
-		return nil
+		return all
 	}
-	return []string{fmt.Sprintf("%d skills of this machine are not checked against advisories: glovebox osv update --ecosystem %s --from FILE", open, fix)}
+	return append(all, fmt.Sprintf("%d skills of this machine are not checked against advisories: glovebox osv update --ecosystem %s --from FILE", open, fix))
 }

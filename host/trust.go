@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,7 +40,8 @@ type trust struct {
 	index    source[*advisory.Index]
 	client   source[*registry.Client]
 	known    install.Known
-	epoch    uint64 // grows with each change of what a judgement rests on
+	looked   time.Time // when registries were last asked whether they are current
+	epoch    uint64    // grows with each change of what a judgement rests on
 	verdicts map[string]*verdict
 }
 
@@ -96,24 +98,30 @@ func (t *trust) Refresh(ctx context.Context) uint64 {
 			t.known.Advisories = t.index.open
 		}
 	}
-	if t.client.changed(ctx, t.openRegistries) {
-		t.epoch++
+	if now := t.now(); t.client.changed(ctx, t.openRegistries) || now.Sub(t.looked).Abs() >= verdictTime {
+		was := t.known
 		t.known.Revoked, t.known.Unrevocable = t.revocations(ctx)
+		if t.looked = now; !sameRevocations(was, t.known) {
+			t.epoch++
+		}
 	}
 	return t.epoch
 }
 
 func (t *trust) openRegistries(ctx context.Context) (*registry.Client, error) {
-	return registry.Open(ctx, registry.Config{DB: t.client.file, Dir: t.state.RegistryCache(), Log: t.log})
+	return registry.Open(ctx, registry.Config{DB: t.client.file, Dir: t.state.RegistryCache(), Log: t.log, Now: t.now})
 }
 
 // revocations returns what registries withdrew. What cannot be read withdraws
 // everything that was not built here.
 func (t *trust) revocations(ctx context.Context) ([]install.Revocation, error) {
 	if t.client.err != nil || !t.client.ok {
-		return nil, t.client.err
+		return nil, errors.Join(t.client.err, lost(t.client.file, t.state.RegistryCache()))
 	}
 	list, err := t.client.open.Revocations(ctx)
+	if t.settings.Current {
+		err = errors.Join(err, t.outdated(ctx))
+	}
 	out := make([]install.Revocation, 0, len(list))
 	for _, r := range list {
 		one := install.Revocation{Digest: r.Digest, Signer: abi.Signer{Key: r.Key}, By: "registry " + string(r.Registry), Reason: r.Reason}
@@ -167,6 +175,14 @@ func (t *trust) Load(ctx context.Context, b *skills.Bundle, expected abi.Digest)
 		t.keep(b.Dir, &verdict{epoch: epoch, at: known.Now, digest: b.Digest, expected: expected, sig: statOf(filepath.Join(b.Dir, signature.File)), module: info, err: err})
 	}
 	return module, err
+}
+
+// sameRevocations compares what two moments know of registries.
+func sameRevocations(a, b install.Known) bool {
+	if (a.Unrevocable == nil) != (b.Unrevocable == nil) || a.Unrevocable != nil && a.Unrevocable.Error() != b.Unrevocable.Error() {
+		return false
+	}
+	return slices.Equal(a.Revoked, b.Revoked)
 }
 
 func moduleFile(b *skills.Bundle) string { return filepath.Join(b.Dir, b.Manifest.Manifest.Module) }

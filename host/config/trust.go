@@ -14,6 +14,8 @@ import (
 const (
 	maxPublishers = 256
 	maxWaivers    = 1024
+	minRefresh    = 10 * time.Minute
+	maxRefresh    = 7 * 24 * time.Hour
 	// MaxAdvisoryAge is the default of advisories.max_age, and its ceiling.
 	MaxAdvisoryAge = 30 * 24 * time.Hour
 )
@@ -28,7 +30,9 @@ type Trust struct {
 	Publishers []Publisher   `yaml:"publishers"`
 	Roots      []TrustedRoot `yaml:"roots"`
 	Advisories Advisories    `yaml:"advisories"`
-	Deny       []Denied      `yaml:"deny"` // what is not loaded, whoever signed it
+	Deny       []Denied      `yaml:"deny"`    // what is not loaded, whoever signed it
+	Refresh    abi.Duration  `yaml:"refresh"` // how often the daemon refreshes registries; 0: only the operator does
+	Current    bool          `yaml:"current"` // true: while a registry has expired, what others signed is not loaded
 }
 
 // Publisher is somebody whose skills are loaded: exactly one of Key and Identity.
@@ -148,6 +152,9 @@ func (t Trust) check() error {
 		if _, err := abi.ParseDigest(string(d.Digest)); err != nil {
 			return fmt.Errorf("trust.deny[%d].digest: %w", i, err)
 		}
+	}
+	if r := time.Duration(t.Refresh); r != 0 && (r < minRefresh || r > maxRefresh) {
+		return fmt.Errorf("trust.refresh: %s is not between %s and %s", r, minRefresh, maxRefresh)
 	}
 	return t.Advisories.check()
 }

@@ -61,6 +61,8 @@ func TestTrustSettings(t *testing.T) {
 		"data of any age":                   {"advisories: {max_age: 8760h}", "max_age"},
 		"data of no age":                    {"advisories: {max_age: 0s}", "max_age"},
 		"a severity that is none":           {"advisories: {severity: none}", "severity"},
+		"registries asked all the time":     {"refresh: 1s", "trust.refresh"},
+		"registries asked once a year":      {"refresh: 8760h", "trust.refresh"},
 		"a waiver for ever":                 {"advisories: {waivers: [{id: A, ecosystem: Go, package: p, version: 1.0.0, why: w}]}", "expires"},
 		"a waiver without a reason":         {"advisories: {waivers: [{id: A, ecosystem: Go, package: p, version: 1.0.0, expires: 2026-12-01}]}", "why"},
 		"a waiver of a malicious package":   {"advisories: {waivers: [{id: MAL-1, ecosystem: Go, package: p, version: 1.0.0, expires: 2026-12-01, why: w}]}", "for one bundle only"},
