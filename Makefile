@@ -20,9 +20,10 @@ check: ## name what this machine lacks
 	@command -v gcc >/dev/null || command -v cc >/dev/null || { echo "error: a C compiler is missing (SQLite needs one)"; echo "hint: apt-get install -y gcc libc6-dev"; exit 1; }
 	@command -v bwrap >/dev/null || echo "note: bwrap is absent: modules are compiled under resource limits alone (apt-get install -y bubblewrap)" >&2
 
-build: check ## build bin/glovebox, and bin/glovebox-box, which starts boxes faster than glovebox itself would
+build: check ## build bin/glovebox, bin/glovebox-box, which starts boxes faster, and bin/glovebox-relay, which runs in them
 	CGO_ENABLED=1 $(GO) build -trimpath -o bin/glovebox ./cmd/glovebox
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/glovebox-box ./sandbox/enter
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/glovebox-relay ./broker/relay
 
 skills: build ## build the Go example skills (the others are checked in)
 	@for s in $(GOSKILLS); do bin/glovebox skill build examples/$$s || exit $$?; done

@@ -52,9 +52,7 @@ type Proxy struct {
 	done   sync.WaitGroup
 	hits   atomic.Int32 // answers and requests that held a stored value
 	cut    atomic.Bool
-
-	mu    sync.Mutex // guards lanes
-	lanes map[abi.Origin]*broker.Lane
+	lanes  map[abi.Origin]*broker.Lane
 }
 
 // Errors of Listen.

@@ -162,19 +162,15 @@ type request struct {
 
 // pass judges and sends one request.
 func (t *tunnel) pass(ctx context.Context, r *request) (*broker.Answer, error) {
-	problem := t.admit(ctx, r)
-	if problem == nil {
-		if lane := t.lane(t.origin); lane != nil {
-			passage := &broker.Passage{Method: r.method, Target: r.target, Header: r.header, Length: r.length, Socket: r.upgrade != ""}
-			if r.body != nil {
-				passage.Body = sending{r.body, t.meter}
-			}
-			return lane.Do(ctx, t.cfg.Rights(), t.cfg.Permits[t.origin], passage)
-		}
-		problem = denied(ruleNotGranted, "%s is not granted to this box any more", t.origin)
+	if problem := t.admit(ctx, r); problem != nil {
+		t.refuse(ctx, t.origin, r.method, problem, "")
+		return nil, problem
 	}
-	t.refuse(ctx, t.origin, r.method, problem, "")
-	return nil, problem
+	passage := &broker.Passage{Method: r.method, Target: r.target, Header: r.header, Length: r.length, Socket: r.upgrade != ""}
+	if r.body != nil {
+		passage.Body = sending{r.body, t.meter}
+	}
+	return t.lanes[t.origin].Do(ctx, t.cfg.Rights(), t.cfg.Permits[t.origin], passage)
 }
 
 // admit judges what the lane cannot see: that the request is for the host of the tunnel.

@@ -14,15 +14,16 @@ import (
 func (a *app) egressCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "egress",
-		Short: "Open private addresses, each to the skills that you name",
+		Short: "Open private addresses to skills, and see what went out",
 		Long: `Private and loopback addresses are closed to all skills. An origin that is opened
 here can be reached by the skills that --skill names and whose grants admit it, from
 the next call on; it grants nothing by itself. --any-skill opens it to all of them,
 those of tomorrow too. Link-local addresses and cloud metadata stay closed.`,
 		Example: `  glovebox egress allow http://127.0.0.1:8080 --skill webpage
-  glovebox egress rm http://127.0.0.1:8080`,
+  glovebox egress rm http://127.0.0.1:8080
+  glovebox egress log`,
 	}
-	cmd.AddCommand(a.egressSet("allow", "Open one origin", true), a.egressSet("rm", "Close one origin again", false), a.egressList())
+	cmd.AddCommand(a.egressSet("allow", "Open one origin", true), a.egressSet("rm", "Close one origin again", false), a.egressList(), a.egressLog())
 	return group(cmd)
 }
 

@@ -59,7 +59,7 @@ func TestEveryVerbSpeaksJSON(t *testing.T) {
 		{"skill install " + calc + " --bundle x", "", exitUsage}, {"skill install " + calc, "", exitRefused}, {"skill install nosuchskill", "", exitFailed},
 		{"skill upgrade calc", "", exitFailed}, {"skill pin calc", "", exitFailed}, {"skill unpin calc", "", exitFailed}, {"skill remove calc", "", exitFailed}, {"skill why calc", "", exitFailed},
 		{"skill grant nosuchskill --all", "", exitFailed}, {"skill revoke calc", "", exitDone},
-		{"audit tail", "", exitUsage}, {"audit verify", "", exitUsage}, {"explain 1", "", exitUsage}, {"explain x", "", exitUsage}, {"drill", "", exitDone}, {"drill --skills " + filepath.Join(dir, "nothing"), "", exitUsage},
+		{"audit tail", "", exitUsage}, {"audit verify", "", exitUsage}, {"egress log", "", exitUsage}, {"explain 1", "", exitUsage}, {"explain x", "", exitUsage}, {"drill", "", exitDone}, {"drill --skills " + filepath.Join(dir, "nothing"), "", exitUsage},
 		{"up --listen 192.0.2.1:1", "", exitUsage}, {"nonsense", "", exitUsage}, {"chat --nonsense", "", exitUsage},
 	}
 	seen := map[string]bool{}

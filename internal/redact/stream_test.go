@@ -69,6 +69,21 @@ func TestStreamLeavesOtherTextAlone(t *testing.T) {
 	})
 }
 
+// Where the text goes on, no beginning of a value passes.
+func TestStreamKeepsBackTheBeginning(t *testing.T) {
+	t.Parallel()
+	m := mustMatcher(t, map[string]string{"gh": token})
+	for cut := 6; cut < len(token); cut++ {
+		s := m.Stream(Label, false)
+		got := append([]byte{}, s.Write([]byte(strings.Repeat(".", 64<<10)+token[:cut]))...)
+		got = append(got, s.Write([]byte(token[cut:]+strings.Repeat(".", 64<<10)))...)
+		got = append(got, s.Flush()...)
+		if bytes.Contains(got, []byte(token[:6])) || !bytes.Contains(got, []byte("[secret:gh]")) {
+			t.Errorf("cut at %d: the beginning passes", cut)
+		}
+	}
+}
+
 // A value whose pieces are sent with pauses between them is cut off: less than half of
 // it passes.
 func TestStreamFlushedInsideAValue(t *testing.T) {
@@ -83,6 +98,14 @@ func TestStreamFlushedInsideAValue(t *testing.T) {
 		if m.Contains(got) || !bytes.Contains(got, []byte("[secret:gh]")) {
 			t.Errorf("cut at %d: %q", cut, got)
 		}
+	}
+	s := m.Stream(Label, false)
+	var got []byte
+	for _, part := range []string{"key: " + token[:9], token[9:18], token[18:] + " and more"} { // none of them is half of it
+		got = append(append(got, s.Write([]byte(part))...), s.Flush()...)
+	}
+	if bytes.Contains(got, []byte(token[9:18])) || !bytes.Contains(got, []byte("[secret:gh]")) {
+		t.Errorf("in thirds: %q", got)
 	}
 }
 
