@@ -105,6 +105,10 @@ func TestExpiredRegistry(t *testing.T) {
 		if tr.known.Unrevocable != nil || tr.warning(t.Context()) != "" {
 			t.Errorf("a fresh index: %v", tr.known.Unrevocable)
 		}
+		eventually(t, "nothing changes any more", func() bool {
+			before = tr.Refresh(t.Context())
+			return !tr.client.fresh
+		})
 		at = at.Add(48 * time.Hour)
 		if after := tr.Refresh(t.Context()); (tr.known.Unrevocable != nil) != stops || (after != before) != stops {
 			t.Errorf("current: %v: an expired index: %v", current, tr.known.Unrevocable)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -126,7 +127,7 @@ func (a *app) byBareName(ctx context.Context, c *registry.Client, id registry.Sk
 	}
 	var full []registry.SkillID
 	for _, f := range near {
-		if f.Name.Skill() == id.Skill() {
+		if f.Name.Skill() == id.Skill() && !slices.Contains(full, f.Name) {
 			full = append(full, f.Name)
 		}
 	}
@@ -139,20 +140,34 @@ func (a *app) byBareName(ctx context.Context, c *registry.Client, id registry.Sk
 	return nil, failed(fmt.Sprintf("several publishers have a skill %q", id), "glovebox skill install "+string(full[0]))
 }
 
-// chosen picks the newest version that is current, or the one that is pinned.
+// chosen picks the newest version that is current, or the one that is pinned. What one
+// registry withdrew, another one that still has it does not bring back; and where two
+// would give different skills for one name, it is not the higher number that decides.
 func chosen(found []registry.Found, id registry.SkillID, pin string) (*registry.Found, error) {
+	newest := map[registry.Name]*registry.Found{}
 	var best *registry.Found
 	for i := range found {
 		f := &found[i]
+		by := slices.IndexFunc(found, func(o registry.Found) bool { return o.Yanked != nil && o.Digest == f.Digest })
 		switch {
 		case pin != "" && pin != f.Version && pin != string(f.Digest):
 			continue
-		case pin != "" && f.Yanked != nil:
-			return nil, refused(fmt.Sprintf("registry %s withdrew %s %s: %s", f.Registry, id, f.Version, quote(f.Yanked.Reason)), string(install.ReasonYanked), "glovebox registry show "+string(id))
-		case f.Yanked != nil:
+		case pin != "" && by >= 0:
+			return nil, refused(fmt.Sprintf("registry %s withdrew %s %s: %s", found[by].Registry, id, f.Version, quote(found[by].Yanked.Reason)), string(install.ReasonYanked), "glovebox registry show "+string(id))
+		case by >= 0:
 			continue
-		case best == nil || semver.Compare("v"+f.Version, "v"+best.Version) > 0:
+		}
+		if n := newest[f.Registry]; n == nil || semver.Compare("v"+f.Version, "v"+n.Version) > 0 {
+			newest[f.Registry] = f
+		}
+		if best == nil || semver.Compare("v"+f.Version, "v"+best.Version) > 0 {
 			best = f
+		}
+	}
+	for _, n := range newest {
+		if n.Digest != best.Digest {
+			return nil, refused(fmt.Sprintf("registries %s and %s have different skills %q", best.Registry, n.Registry, id), string(install.ReasonRequested),
+				fmt.Sprintf("glovebox registry show %s, then name the one that you want: glovebox skill install %s@sha256:…", id, id))
 		}
 	}
 	if best == nil {

@@ -25,6 +25,8 @@ func installs() []Control {
 		{"revocations that are lost are missed", trust, "errors.Join(t.client.err, lost(t.client.file, t.state.RegistryCache()))", "t.client.err", "host.TestLostRegistries"},
 		{"a refresh is on record", "host/refresh.go", "\tobserver{h.ledger, h.log}.append(context.WithoutCancel(ctx), e)\n", "", "host.TestRegistriesAreKeptCurrent"},
 		{"nothing is refreshed unasked", "host/refresh.go", "for every > 0 {", "for {", "host.TestRegistriesAreKeptCurrent"},
+		{"a higher number elsewhere does not decide", "cmd/glovebox/skill_fetch.go", "if n.Digest != best.Digest {", "if false {", "cmd/glovebox.TestRegistriesThatShareAName"},
+		{"a withdrawal counts in every registry", "cmd/glovebox/skill_fetch.go", "o.Yanked != nil && o.Digest == f.Digest", "o.Yanked != nil && o.Digest == f.Digest && o.Registry == f.Registry", "cmd/glovebox.TestRegistriesThatShareAName"},
 		{"signed facts are those of the manifest", gate, "if s.Statement != nil {", "if false {", all},
 		{"the artifact is the one of the lock file", gate, "if expected != \"\" && digest != expected {", "if false {", all},
 		{"the module is read and hashed", gate, "\tif whole {", "\tif false {", all},
