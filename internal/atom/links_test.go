@@ -23,3 +23,22 @@ func TestLinksInEverySpelling(t *testing.T) {
 		t.Errorf("what the owner names is not equal: %v", a)
 	}
 }
+
+// A program links a host name of any country, in any spelling, without a scheme.
+func TestLinksWithoutAScheme(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"see 4711.evil.ru": "4711.evil.ru", "evil.ru?d=4711": "evil.ru", "4711.evil.xyz now": "4711.evil.xyz", "EVIL.RU": "EVIL.RU",
+		"x.evil.co.jp": "x.evil.co.jp", "evil.ru:8080": "evil.ru", "(evil.ru)": "evil.ru", "４７１１．evil．ru": "4711.evil.ru", "4711.bücher.ch": "4711.xn--bcher-kva.ch", "4711.evil.com": "4711.evil.com",
+		"4711_x.evil.ru": "4711_x.evil.ru", "4711.evil.ru.": "4711.evil.ru", "-4711.evil.ru": "4711.evil.ru", "4711.пример.рф": "4711.пример.рф", "a.рф": "a.рф",
+		"notes.txt": "", "v1.2.3": "", "e.g. this": "", "the end.Then": "", "report.docx and config.yaml": "", "ana@evil.ru": "", "3.14": "",
+	} {
+		got := ""
+		for _, a := range Links(text) {
+			got = a.Value
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}

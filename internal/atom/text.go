@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/net/publicsuffix"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -110,7 +111,7 @@ func Links(s string) []Atom {
 	var out []Atom
 	s = norm.NFKC.String(s)
 	for _, a := range read(s) {
-		if a.Kind == URL || a.Kind == Domain || a.Kind == Path && hostFirst.MatchString(a.Value) {
+		if a.Kind == URL || a.Kind == Domain || a.Kind == Path && hostFirst.MatchString(a.Value) || a.Kind == Word && registered(a.Value) {
 			out = append(out, a)
 		}
 	}
@@ -129,6 +130,18 @@ var (
 	// schemeRE finds what claims to be an address, well formed or not, also without a scheme.
 	schemeRE = regexp.MustCompile(`(?i)(?:\b[a-z][a-z0-9+.-]*:[/\\]{2}|(?:^|[\s("'<=\]])[/\\]{2})[^\s<>"'` + "`" + `]+`)
 )
+
+// registered reports whether s is a host name below a suffix that names are sold under,
+// which chat programs link. Some are file names as well.
+func registered(s string) bool {
+	for rest, more := s, true; more; _, rest, more = strings.Cut(rest, ".") { // labels in front may be no name's
+		if d, ok := domain(rest); ok {
+			suffix, known := publicsuffix.PublicSuffix(d)
+			return (known || strings.Contains(suffix, ".")) && d != suffix
+		}
+	}
+	return false
+}
 
 func unbreak(r rune) rune {
 	if r == '\n' || r == '\t' || r == '\r' {
@@ -234,7 +247,8 @@ func typed(s string, i int) (int, Atom, bool) {
 		if len(m) <= best {
 			continue
 		}
-		if after, _ := utf8.DecodeRuneInString(rest[len(m):]); len(m) < len(rest) && (wordRune(after) || after == '@') {
+		// A number that a dot joins to letters is the beginning of a name, as of 13.example.org.
+		if after, size := utf8.DecodeRuneInString(rest[len(m):]); len(m) < len(rest) && (wordRune(after) || after == '@' || after == '.' && followedByWord(rest[len(m)+size:])) {
 			continue
 		}
 		if a, ok := p.read(m); ok {

@@ -21,6 +21,8 @@ func provenance() []Control {
 		{"punctuation names nothing", "internal/atom/text.go", "if !slices.ContainsFunc(value, says) {", "if len(value) == 0 {", "host/policy/gate.TestPunctuationEndorsesNothing"},
 		{"an offered address carries nothing besides", flow, "len(l.text) != 1 || l.text[0].Kind != atom.URL || !slices", "len(l.text) == 1 && l.text[0].Kind == atom.URL && !slices", "host/policy/gate.TestOfferedAddressCarriesNoOwnersWords"},
 		{"rule 7: links to the owner himself count", judge, "if self && s.Context.Integrity != label.Owner {", "if self && false {", "host/policy/gate.TestLinksToTheOwnerHimself"},
+		{"a host name is a link without a scheme", "internal/atom/text.go", " || a.Kind == Word && registered(a.Value)", "", "internal/atom.TestLinksWithoutAScheme"},
+		{"a number is not cut off a host name", "internal/atom/text.go", " || after == '.' && followedByWord(rest[len(m)+size:])", " || size < 0", "internal/atom.TestLinksWithoutAScheme"},
 		{"a name that no schema fixes is a value", judge, "|| !slices.Contains(d.Fields, k)", "", "host/policy/gate.TestNamesOfObjectsDecide"},
 		{"what a schema fixes is the schema's word", "host/policy/schema.go", "\td.Fields = ", "\t_ = ", "host/policy.TestFieldsComeFromTheSchema"},
 		{"a record of several people names nobody", "internal/atom/record.go", "several = several || slices.Contains(keys, key)", "_ = keys", others},
