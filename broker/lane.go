@@ -160,8 +160,12 @@ func (l *Lane) Do(ctx context.Context, rights abi.Rights, permit Permit, p *Pass
 		}
 		end(problem)
 	}
-	if a.Socket != nil {
-		a.Socket.done = done
+	if s := a.Socket; s != nil {
+		stop := context.AfterFunc(ctx, func() { _ = s.raw.Close() }) // the transport does not look at ctx any more
+		s.done = func(p *abi.Problem) {
+			stop()
+			done(p)
+		}
 	} else {
 		a.Body.(*incoming).done = done
 	}

@@ -53,16 +53,17 @@ func newMeter(l Limits) *meter {
 	return &meter{limits: l, pace: rate.NewLimiter(rate.Limit(l.Rate), l.Burst)}
 }
 
-// request admits one request with a head of n bytes, when its time has come.
+// request admits one request with a head of n bytes, when its time has come. Those that
+// are refused wait as well: each of them is a line in the record.
 func (m *meter) request(ctx context.Context, n int64) *abi.Problem {
+	if err := m.pace.Wait(ctx); err != nil {
+		return spent("ask any")
+	}
 	if m.requests.Add(1) > m.limits.Requests {
 		return spent("ask any")
 	}
 	if m.sent.Add(n) > m.limits.Sent {
 		return spent("send any")
-	}
-	if err := m.pace.Wait(ctx); err != nil {
-		return spent("ask any")
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/broker"
@@ -207,6 +208,14 @@ func TestWebSocketMessagesAreLookedAt(t *testing.T) {
 		if _, err := readMessage(in); err == nil {
 			t.Errorf("%s: the connection goes on", name)
 		}
+	}
+	b := w.box(t, rights, func(c *Config) {
+		c.Permits[api], c.Limits.Request = broker.Permit{WebSocket: true}, 200*time.Millisecond
+	})
+	c = b.tunnelTo(api)
+	_, _ = io.WriteString(c, hello)
+	if _, err := io.Copy(io.Discard, c); err != nil && strings.Contains(err.Error(), "timeout") {
+		t.Errorf("a connection outlives its time: %v", err)
 	}
 	for name, bytes := range map[string][]byte{
 		"a compressed frame": {0xc1, 0x81, 0, 0, 0, 0, 1}, "a frame without a mask": {0x81, 0x01, 'a'}, "an unknown frame": {0x83, 0x80, 0, 0, 0, 0}, "a long ping": {0x89, 0xfe, 0, 0},

@@ -137,6 +137,9 @@ func listen(dir string, uid int) (_ *net.UnixListener, err error) {
 
 const socketName = "egress.sock"
 
+// acceptPause is how long a connection that could not be taken is left alone.
+const acceptPause = 50 * time.Millisecond
+
 // Socket returns the path of the socket, to be bound into the box.
 func (p *Proxy) Socket() string { return filepath.Join(p.cfg.Dir, socketName) }
 
@@ -181,11 +184,14 @@ func (p *Proxy) accept(ctx context.Context) {
 			return
 		}
 		c, err := p.listen.AcceptUnix()
-		if err != nil {
-			if ctx.Err() == nil {
-				p.cfg.Log.Error("egress of a box ends", "box", p.cfg.Box, "err", err)
-			}
+		if ctx.Err() != nil {
 			return
+		}
+		if err != nil { // out of descriptors, for instance
+			p.cfg.Log.Error("a box cannot connect", "box", p.cfg.Box, "err", err)
+			<-slots
+			time.Sleep(acceptPause)
+			continue
 		}
 		p.done.Go(func() {
 			defer func() { <-slots }()

@@ -101,6 +101,8 @@ func TestRefusalsInATunnel(t *testing.T) {
 		{"a signed length", api, post(api, []string{"Content-Length: +3"}, "abc"), 400, ruleRequest},
 		{"another transfer coding", api, post(api, []string{"Transfer-Encoding: gzip, chunked"}, "0\r\n\r\n"), 400, ruleRequest},
 		{"a hidden transfer coding", api, post(api, []string{"Transfer-Encoding : chunked"}, "0\r\n\r\n"), 400, ruleRequest},
+		{"a trailer", api, post(api, []string{"Transfer-Encoding: chunked"}, "3\r\nabc\r\n0\r\nAuthorization: Bearer mine\r\n\r\n"), 400, ruleRequest},
+		{"a chunk that ends in LF", api, post(api, []string{"Transfer-Encoding: chunked"}, "3\nabc\r\n0\r\n\r\n"), 400, ruleRequest},
 		{"a folded header", api, get(api, "/v1/x", "X-A: b", " c"), 400, ruleRequest},
 		{"a line that ends in LF", api, strings.Replace(get(api, "/v1/x", "X-A: b"), "b\r\n", "b\n", 1), 400, ruleRequest},
 		{"a bare CR", api, get(api, "/v1/x", "X-A: b\rX-B: c"), 400, ruleRequest},

@@ -188,8 +188,13 @@ func (b *incoming) Read(p []byte) (int, error) {
 	}
 	_ = b.c.SetReadDeadline(time.Now().Add(b.stall))
 	n, err := b.src.Read(p)
-	if errors.Is(err, io.EOF) && b.chunks {
+	var broken net.Error
+	switch {
+	case err == nil || !b.chunks:
+	case errors.Is(err, io.EOF):
 		err = b.trailer()
+	case !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &broken):
+		err = malformed("a chunk that cannot be read")
 	}
 	b.end = err
 	return n, err

@@ -32,16 +32,15 @@ func (p *Proxy) serve(ctx context.Context, c *net.UnixConn) {
 	_ = c.SetDeadline(time.Now().Add(p.cfg.Limits.Head))
 	in := bufio.NewReaderSize(c, maxHead)
 	h, err := readHead(in)
-	if h != nil {
-		if spent := p.meter.request(ctx, h.size); spent != nil {
-			p.reject(ctx, c, "", h.method, spent, "")
-			return
-		}
-	}
 	if err != nil {
 		if problem := problemOf(err); problem != nil {
+			_ = p.meter.request(ctx, 0)
 			p.reject(ctx, c, "", "", problem, "")
 		}
+		return
+	}
+	if problem := p.meter.request(ctx, h.size); problem != nil {
+		p.reject(ctx, c, "", h.method, problem, "")
 		return
 	}
 	t, problem, detail := p.connect(h)
