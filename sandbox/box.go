@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -35,7 +36,8 @@ type Limits struct {
 }
 
 // Mount shows a directory or file of the host in the box. No part of Host may be a
-// symbolic link: resolve it once, when it is configured.
+// symbolic link: resolve it once, when it is configured. What is to be written must
+// belong to User: a box changes no owner.
 type Mount struct {
 	Host  string
 	Box   string // absolute; not the root, /tmp or a place of the system
@@ -49,7 +51,10 @@ type Box struct {
 	// path in the box: a file of the host, seen in the box at the same path, or
 	// one below a mount. No shell looks at it.
 	Argv []string
-	Env  []string // NAME=VALUE, on top of the profile's; nothing else is set
+	// Programs are further programs of the host that the first one starts, such as
+	// an interpreter behind a relay; they are shown like the first.
+	Programs []string
+	Env      []string // NAME=VALUE, on top of the profile's; nothing else is set
 	// Workspace is a directory of the host that the program may write; it is
 	// /workspace in the box and the directory where the program starts. Without
 	// one the program starts in Dir or /tmp.
@@ -65,6 +70,15 @@ type Box struct {
 	Stderr io.Writer // likewise
 
 	self bool // the program is this one, for the self-test
+}
+
+// User returns the user and group of the host that programs in boxes are, which may
+// be this process's own. Whoever makes a workspace gives it to them.
+func User() (uid, gid int) {
+	if os.Geteuid() == 0 {
+		return nobody, nobody
+	}
+	return os.Geteuid(), os.Getegid()
 }
 
 // WorkspaceDir is where the workspace is in every box.
@@ -96,7 +110,12 @@ func (b *Box) check() error {
 	if len(b.Argv) == 0 || !clean(b.Argv[0]) {
 		return refuse("argv[0] must be an absolute path")
 	}
-	for _, s := range slices.Concat(b.Argv, b.Env, []string{b.Dir}) {
+	for _, p := range b.Programs {
+		if !clean(p) {
+			return refuse("the program %q is not absolute", p)
+		}
+	}
+	for _, s := range slices.Concat(b.Argv, b.Programs, b.Env, []string{b.Dir}) {
 		if strings.ContainsRune(s, 0) {
 			return refuse("%q holds a zero byte", s)
 		}

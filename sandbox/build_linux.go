@@ -125,26 +125,13 @@ func (v *view) bind(m Mount, runs bool) error {
 	if err != nil {
 		return fmt.Errorf("%w: open %s: %w", ErrBox, m.Host, err)
 	}
-	how2 := "--ro-bind-fd"
-	f := v.fd(os.NewFile(uintptr(fd), m.Host))
+	bind := "--ro-bind-fd"
 	if m.Write {
-		how2 = "--bind-fd"
-		if err := give(fd); err != nil {
-			return fmt.Errorf("give %s to the box: %w", m.Host, err)
-		}
+		bind = "--bind-fd"
 	}
-	v.add(how2, f, m.Box)
+	v.add(bind, v.fd(os.NewFile(uintptr(fd), m.Host)), m.Box)
 	v.allow(m.Box, m.Write, runs || !m.Write)
 	return nil
-}
-
-// give makes the box's user the owner of what it may write, where that user is not
-// the daemon's own.
-func give(fd int) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	return unix.Fchownat(fd, "", nobody, nobody, unix.AT_EMPTY_PATH)
 }
 
 // etc shows the few files that libraries look for, with nothing of the host in them.

@@ -185,11 +185,15 @@ func withBait(use func(walls.Expect) error) (err error) {
 		return fmt.Errorf("make a directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	user, group := User()
 	workspace, err := os.MkdirTemp("", "glovebox-workspace-")
 	if err != nil {
 		return fmt.Errorf("make a directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(workspace)) }()
+	if err := os.Chown(workspace, user, group); err != nil {
+		return fmt.Errorf("give the workspace to the box: %w", err)
+	}
 	e.Abstract = filepath.Base(dir)
 	unix, err := net.Listen("unix", "@"+e.Abstract)
 	if err != nil {

@@ -15,9 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nobody is the user and group of a child of a privileged daemon.
-const nobody = 65534
-
 // Descriptors that a child inherits besides the standard ones.
 const exeFD, outFD = 3, 4
 

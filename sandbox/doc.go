@@ -18,6 +18,9 @@ import (
 // Verb is the hidden first argument with which the binary calls itself.
 const Verb = "compile-module"
 
+// nobody is the user and group of a child of a privileged daemon.
+const nobody = 65534
+
 // Ways in which a child was confined.
 const (
 	ConfinedBwrap   = "bwrap"   // bubblewrap, and resource limits

@@ -58,3 +58,9 @@ func (x *Boxer) With(exe string) *Boxer {
 
 // SelfTest tries the quick walls of every profile.
 func SelfTest(ctx context.Context, x *Boxer) []ProfileReport { return x.selfTest(ctx) }
+
+// Linked returns the loader and the libraries of a program.
+func Linked(path string) ([]string, error) { return linked(path) }
+
+// LibraryDirs are the directories of libraries.
+func LibraryDirs() []string { return slices.Clone(libraryDirs) }

@@ -3,12 +3,15 @@
 package sandbox_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,7 +25,7 @@ func TestBoxesAreWellDescribed(t *testing.T) {
 	x := boxer(t)
 	dir := open(t)
 	link := filepath.Join(dir, "link")
-	if err := os.Symlink("/etc", link); err != nil {
+	if err := errors.Join(os.Mkdir(dir+"/ssl", 0o755), os.Symlink(dir, link)); err != nil {
 		t.Fatal(err)
 	}
 	mount := func(host, at string) func(*sandbox.Box) {
@@ -45,6 +48,7 @@ func TestBoxesAreWellDescribed(t *testing.T) {
 		"no program":                     func(b *sandbox.Box) { b.Argv = nil },
 		"a program to be looked up":      func(b *sandbox.Box) { b.Argv[0] = "sh" },
 		"a program past the root":        func(b *sandbox.Box) { b.Argv[0] = "/app/../bin/sh" },
+		"a further program by its name":  func(b *sandbox.Box) { b.Programs = []string{"node"} },
 		"a zero byte in an argument":     func(b *sandbox.Box) { b.Argv = append(b.Argv, "a\x00--bind\x00/\x00/") },
 		"a zero byte in a variable":      func(b *sandbox.Box) { b.Env = []string{"A=\x00B=1"} },
 		"a variable without a value":     func(b *sandbox.Box) { b.Env = []string{"A"} },
@@ -156,6 +160,26 @@ func TestFilesOfTheDaemonAreNotThere(t *testing.T) {
 	}
 }
 
+// TestOwnersStayAsTheyAre shows a directory of another user for writing.
+func TestOwnersStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	x := boxer(t)
+	b := hostile(t, "fill")
+	b.Workspace = open(t) // belongs to this user, which as root is not the box's
+	before, err := os.Stat(b.Workspace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exit, err := run(t, x, b)
+	after, serr := os.Stat(b.Workspace)
+	if err != nil || serr != nil || before.Sys().(*syscall.Stat_t).Uid != after.Sys().(*syscall.Stat_t).Uid {
+		t.Errorf("%v, %v", err, serr)
+	}
+	if os.Geteuid() == 0 && !strings.Contains(string(exit.Stdout), "/workspace 0\n") {
+		t.Errorf("the box wrote into a directory of root: %s", exit.Stdout)
+	}
+}
+
 // TestSocketIsTheOnlyWayOut shows one unix socket of the host in a box.
 func TestSocketIsTheOnlyWayOut(t *testing.T) {
 	t.Parallel()
@@ -184,6 +208,58 @@ func TestSocketIsTheOnlyWayOut(t *testing.T) {
 	if exit, err := run(t, x, b); err != nil || string(exit.Stdout) != "hello<nil>" {
 		t.Errorf("got %s, %v", exit.Stdout, err)
 	}
+}
+
+// TestProgramsDoNotChooseWhatIsShown names a file of the host as the loader and as
+// libraries of a program.
+func TestProgramsDoNotChooseWhatIsShown(t *testing.T) {
+	t.Parallel()
+	good, err := os.ReadFile("/bin/true")
+	if err != nil {
+		t.Skip(err)
+	}
+	libs, err := sandbox.Linked(writeProgram(t, good))
+	if err != nil || len(libs) < 2 {
+		t.Fatalf("got %q, %v", libs, err)
+	}
+	loader := libs[0]
+	for _, other := range []string{"/etc/passwd", "/etc/../etc/passwd", "/lib64/../etc/hostname"} {
+		evil := bytes.Replace(good, []byte(loader), append([]byte(other), make([]byte, len(loader)-len(other))...), 1)
+		if libs, err := sandbox.Linked(writeProgram(t, evil)); err != nil || slices.Contains(libs, filepath.Clean(other)) || slices.Contains(libs, other) {
+			t.Errorf("%s: %q, %v", other, libs, err)
+		}
+	}
+}
+
+func writeProgram(t testing.TB, b []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(path, b, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// FuzzLinked reads programs of strangers: whatever they say, nothing is shown but
+// files in the directories of libraries.
+func FuzzLinked(f *testing.F) {
+	if b, err := os.ReadFile("/bin/true"); err == nil {
+		f.Add(b)
+	}
+	f.Add([]byte("\x7fELF"))
+	f.Add([]byte("#!/bin/sh\n"))
+	dirs := sandbox.LibraryDirs()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		libs, err := sandbox.Linked(writeProgram(t, b))
+		if err != nil {
+			return
+		}
+		for _, lib := range libs {
+			if !slices.Contains(dirs, filepath.Dir(lib)) {
+				t.Errorf("it shows %q", lib)
+			}
+		}
+	})
 }
 
 func script(t *testing.T, text string) string {

@@ -106,6 +106,22 @@ if __name__ == "__main__":
 	}
 }
 
+// TestProgramsBehindAnother starts an interpreter from a program of the mounts, as a
+// relay does.
+func TestProgramsBehindAnother(t *testing.T) {
+	t.Parallel()
+	x := boxer(t)
+	node := real(t, "node", "/usr/bin/node", "/usr/local/bin/node")
+	b := box(t, sandbox.MCPNode, "/app/hostile", "become", node, "-p", "6*7")
+	if exit, err := run(t, x, b); err != nil || exit.Code == 0 {
+		t.Errorf("node was shown though nobody named it: %s, %v", exit.Stdout, err)
+	}
+	b.Programs = []string{node}
+	if exit, err := run(t, x, b); err != nil || string(exit.Stdout) != "42\n" {
+		t.Errorf("got %s%s, %v", exit.Stdout, exit.Stderr, err)
+	}
+}
+
 // TestCommandsInTheirBox runs what an agent runs: the system's programs work on the
 // workspace, and what they make may run.
 func TestCommandsInTheirBox(t *testing.T) {

@@ -33,8 +33,8 @@ func TestMain(m *testing.M) {
 		os.Exit(daemon(os.Args[2:]))
 	}
 	code := m.Run()
-	if dir, err := built(); err == nil { // the last one out
-		_ = os.RemoveAll(dir)
+	if builtIn != "" {
+		_ = os.RemoveAll(builtIn)
 	}
 	os.Exit(code)
 }

@@ -233,8 +233,12 @@ func (r *boxed) hold(pid int) error {
 		return fmt.Errorf("hold the box's first process: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "init")
-	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err != nil || !strings.Contains(string(b), fmt.Sprintf("\nPPid:\t%d\n", r.cmd.Process.Pid)) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	switch {
+	case err != nil || !strings.Contains(string(b), fmt.Sprintf("\nPPid:\t%d\n", r.cmd.Process.Pid)):
 		return errors.Join(fmt.Errorf("process %d is not bubblewrap's child", pid), err, f.Close())
+	case strings.Contains(string(b), "\nUid:\t0\t"):
+		return errors.Join(errors.New("the box would run as the host's root"), f.Close())
 	}
 	r.mu.Lock()
 	r.init = f

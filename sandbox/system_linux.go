@@ -117,7 +117,7 @@ func (v *view) file(host, path string, allow bool) {
 	}
 }
 
-// system shows what the profile names, the program, and what it is linked with.
+// system shows what the profile names, the programs, and what they are linked with.
 func (v *view) system(b *Box) error {
 	for _, path := range b.Profile.System {
 		if err := v.host(path); err != nil {
@@ -128,7 +128,17 @@ func (v *view) system(b *Box) error {
 		v.allow(inside, false, true)
 		return nil // its libraries are shown for the inside step, and opened here
 	}
-	program := b.Argv[0]
+	for _, program := range append([]string{b.Argv[0]}, b.Programs...) {
+		if err := v.program(b, program); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// program shows a program of the host at its path, with its libraries. One below a
+// mount is there already.
+func (v *view) program(b *Box, program string) error {
 	brought := slices.ContainsFunc(b.binds(), func(m Mount) bool { return below(program, m.Box) })
 	if brought {
 		program = b.hostPath(program)
