@@ -27,9 +27,18 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/broker"
+	"github.com/glovebox-dev/glovebox/sandbox"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == sandbox.Verb { // a step on the way into a box
+		if _, _, err := sandbox.Inside(os.Args[2:]); err != nil {
+			_, _ = os.Stderr.WriteString(err.Error())
+		}
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const planted = "ghp_9Xk2LmQ7vRt4ZsB1nWc8YdF3"
 
