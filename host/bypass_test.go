@@ -105,6 +105,9 @@ func TestBypass04FreshConfigurationAsksAndRulesAreRead(t *testing.T) {
 		f := newFixture(t, func(c *Config) {
 			parse(t, c, "approvals: {rules: [{tool: clac.evaluate, action: deny}, {tool: calc.evaluate, action: ask}]}\n")
 		})
+		if _, err := f.current(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		text := strings.Join(f.Warnings(), "\n")
 		if !strings.Contains(text, "approvals.rules[0]") || strings.Contains(text, "approvals.rules[1]") {
 			t.Errorf("warnings: %s", text)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/skills"
 	"github.com/glovebox-dev/glovebox/skills/install"
@@ -29,8 +30,15 @@ type catalog struct {
 	log   *slog.Logger
 
 	mu    sync.Mutex // guards cache and lock
-	cache map[string]*watched[*skills.Bundle]
+	cache map[string]*watched[described]
 	lock  *watched[*install.Lock]
+}
+
+// described is a bundle with the tools that it offers.
+type described struct {
+	*skills.Bundle
+	tools []agent.Spec
+	unfit error // why one of them cannot be offered
 }
 
 // Found is one skill of the catalog: a bundle, or why there is none.
@@ -39,11 +47,14 @@ type Found struct {
 	Bundle *skills.Bundle
 	Err    error
 
+	tools []agent.Spec
+	unfit error
+
 	Artifact abi.Digest // that the lock file names; "" for a folder of the configuration
 }
 
 func newCatalog(dirs []string, store *install.Store, log *slog.Logger) *catalog {
-	return &catalog{dirs: dirs, store: store, log: log, cache: map[string]*watched[*skills.Bundle]{}}
+	return &catalog{dirs: dirs, store: store, log: log, cache: map[string]*watched[described]{}}
 }
 
 // Scan lists what lies in the folders now, by folder. A folder is a skill if it
@@ -55,7 +66,8 @@ func (c *catalog) Scan() []Found {
 	seen := map[abi.SkillName]string{}
 	for _, at := range append(c.folders(), c.installed()...) {
 		dir := at.Dir
-		bundle, err := at.Bundle, at.Err
+		var bundle described
+		err := at.Err
 		if err == nil {
 			bundle, err = c.open(dir)
 		}
@@ -76,9 +88,9 @@ func (c *catalog) Scan() []Found {
 			c.log.Warn("too many skills: the rest is left out", "limit", maxSkills)
 			break
 		}
-		f := Found{Dir: dir, Bundle: bundle, Err: err, Artifact: at.Artifact}
-		if err != nil {
-			f.Bundle = nil
+		f := Found{Dir: dir, Err: err, Artifact: at.Artifact}
+		if err == nil {
+			f.Bundle, f.tools, f.unfit = bundle.Bundle, bundle.tools, bundle.unfit
 		}
 		found = append(found, f)
 	}
@@ -141,21 +153,21 @@ func (c *catalog) readLock() (*install.Lock, error) {
 }
 
 // open reads the manifest in dir, unless it is the one that was read before.
-func (c *catalog) open(dir string) (*skills.Bundle, error) {
+func (c *catalog) open(dir string) (described, error) {
 	path := filepath.Join(dir, skills.ManifestFile)
 	info, err := os.Stat(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "not a directory") {
-			return nil, fs.ErrNotExist
+			return described{}, fs.ErrNotExist
 		}
-		return nil, err
+		return described{}, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if w := c.cache[path]; w.current(info) {
 		return w.value, w.err
 	}
-	w := &watched[*skills.Bundle]{info: info, fresh: time.Since(info.ModTime()) < settled}
+	w := &watched[described]{info: info, fresh: time.Since(info.ModTime()) < settled}
 	w.value, w.err = readManifest(dir, path)
 	c.cache[path] = w
 	return w.value, w.err
@@ -163,14 +175,19 @@ func (c *catalog) open(dir string) (*skills.Bundle, error) {
 
 // readManifest is skills.Open without the files that the manifest lists: the digest
 // of the module is checked whenever it is loaded.
-func readManifest(dir, path string) (*skills.Bundle, error) {
+func readManifest(dir, path string) (d described, err error) {
 	data, err := config.ReadOwned(path, skills.MaxManifest)
 	if err != nil {
-		return nil, fmt.Errorf("read skill: %w", err)
+		return d, fmt.Errorf("read skill: %w", err)
 	}
 	compiled, err := abi.DecodeCompiled(path, data)
 	if err != nil {
-		return nil, fmt.Errorf("read skill: %w", err)
+		return d, fmt.Errorf("read skill: %w", err)
 	}
-	return &skills.Bundle{Dir: dir, Manifest: compiled, Digest: abi.DigestOf(data)}, nil
+	d.Bundle = &skills.Bundle{Dir: dir, Manifest: compiled, Digest: abi.DigestOf(data)}
+	d.tools = specs(d.Bundle)
+	for _, spec := range d.tools {
+		d.unfit = errors.Join(d.unfit, agent.CheckSpec(spec))
+	}
+	return d, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 
 	"github.com/glovebox-dev/glovebox/abi"
@@ -80,14 +81,19 @@ func OpenChamber(ctx context.Context, cfg ChamberConfig) (_ *Chamber, err error)
 	return c, nil
 }
 
-// Prepare compiles a module ahead of its first call, unless that has been done. It
-// does not load the result.
-func (c *Chamber) Prepare(ctx context.Context, module []byte, limits abi.Limits) error {
+// Prepare reads and compiles a module ahead of its first call, unless that has been
+// done. It does not load the result, and gives back the memory that it took.
+func (c *Chamber) Prepare(ctx context.Context, src wasm.Source, limits abi.Limits) error {
 	options := wasm.CompileOptions(limits)
-	if c.store.Cached(abi.DigestOf(module), options) {
+	if c.store.Cached(src.Digest, options) {
 		return nil
 	}
-	_, err := c.store.Get(ctx, module, options)
+	module, err := src.Read()
+	if err != nil {
+		return err
+	}
+	defer debug.FreeOSMemory()
+	_, err = c.store.Get(ctx, module, options)
 	return err
 }
 

@@ -83,6 +83,8 @@ type Host struct {
 	stopOnce   sync.Once
 	idle       *time.Timer
 
+	looking sync.Mutex // one look at the skills at a time: the second finds what the first read
+
 	mu       sync.Mutex // guards what follows
 	world    *world
 	running  map[*run]bool     // calls of skills
@@ -90,7 +92,8 @@ type Host struct {
 }
 
 // New locks the state folder and opens everything in it. It starts no guest, no
-// process and no listener. On an error nothing stays open.
+// process and no listener, and looks at no skill: that is for Run and for the first
+// message. On an error nothing stays open.
 func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	h := &Host{
 		state: cfg.State, version: cfg.Version, started: time.Now(),
@@ -154,12 +157,12 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	}
 	secrets.set(h.chamber.Vault.Matcher)
 	h.refresh(ctx)
-	w, err := h.current(ctx)
+	door, err := h.door(nil) // without skills: each message brings the door of its moment
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range cfg.Settings.Agents {
-		if err := h.addAgent(ctx, a, w, cfg.model); err != nil {
+		if err := h.addAgent(ctx, a, door, cfg.model); err != nil {
 			return nil, fmt.Errorf("agent %s: %w", a.Name, err)
 		}
 	}
@@ -197,7 +200,7 @@ func (c Config) logger() *slog.Logger {
 	return slog.New(c.Log)
 }
 
-func (h *Host) addAgent(ctx context.Context, a config.Agent, w *world, newModel func(config.Agent) (agent.Model, error)) error {
+func (h *Host) addAgent(ctx context.Context, a config.Agent, door *agent.Dispatcher, newModel func(config.Agent) (agent.Model, error)) error {
 	dir, err := h.state.AgentDir(a.Name)
 	if err != nil {
 		return err
@@ -222,7 +225,7 @@ func (h *Host) addAgent(ctx context.Context, a config.Agent, w *world, newModel 
 		return fmt.Errorf("persona: %w", err)
 	}
 	h.agents[string(a.Name)], err = agent.New(agent.Options{
-		ID: abi.AgentID(a.Name), Model: meteredModel{model, abi.AgentID(a.Name), h.budgets}, Dispatcher: w.dispatcher, System: agent.NewSystem(persona),
+		ID: abi.AgentID(a.Name), Model: meteredModel{model, abi.AgentID(a.Name), h.budgets}, Dispatcher: door, System: agent.NewSystem(persona),
 		Start: startOf(a), Sessions: h.provenance[abi.AgentID(a.Name)],
 	})
 	return err
@@ -322,11 +325,13 @@ func (h *Host) Stop(context.Context) error {
 	return nil
 }
 
-// prewarm judges each module and compiles what is not in the cache yet, one after the
-// other, so that the first message does not wait for a compiler.
+// prewarm looks at the skills, and judges and compiles the modules that are not in the
+// cache yet, one after the other, so that the first message waits for neither. It reads
+// no module that is there: those are judged when they are loaded.
 func (h *Host) prewarm(ctx context.Context) {
 	w, err := h.current(ctx)
 	if err != nil {
+		h.log.Error("skills cannot be looked at", "err", err)
 		return
 	}
 	for _, s := range w.skills {
@@ -334,18 +339,13 @@ func (h *Host) prewarm(ctx context.Context) {
 			continue
 		}
 		rights, err := h.rights(s.Bundle, s.Admission.Proof(), s.Agents[0])
-		var module []byte
 		if err == nil {
-			module, err = h.trust.Load(ctx, s.Bundle, s.Artifact)
-		}
-		if err == nil {
-			err = h.chamber.Prepare(ctx, module, rights.Limits)
+			err = h.chamber.Prepare(ctx, (&skillTool{host: h, bundle: s.Bundle, artifact: s.Artifact}).source(ctx), rights.Limits)
 		}
 		if err != nil && ctx.Err() == nil {
 			h.log.Warn("skill cannot be loaded", "skill", s.Bundle.Name(), "err", err)
 		}
 	}
-	debug.FreeOSMemory() // the modules were read once and are not needed again
 }
 
 // Close flushes and releases everything, in the reverse order of New.

@@ -139,7 +139,7 @@ func (v *surveyor) survey(ctx context.Context) []standing {
 			s.Err = fmt.Errorf("skill %q: %w", memorySkill, errReserved)
 		default:
 			if s.Admission, s.Err = v.trust.Look(ctx, f.Bundle, f.Artifact); s.Err == nil {
-				s.Err = register(&names, f.Bundle)
+				s.Err = register(&names, f)
 			}
 		}
 		if s.Err != nil {
@@ -177,11 +177,11 @@ func entryOfSpec(s agent.Spec) policy.Entry {
 	return policy.Entry{Ref: s.Ref, Digest: s.Digest, Descriptor: s.Descriptor, Schema: s.Tool.InputSchema}
 }
 
-func register(names *policy.Builder, b *skills.Bundle) error {
-	for _, spec := range specs(b) {
-		if err := agent.CheckSpec(spec); err != nil {
-			return err
-		}
+func register(names *policy.Builder, f Found) error {
+	if f.unfit != nil {
+		return f.unfit
+	}
+	for _, spec := range f.tools {
 		if err := names.Add(entryOfSpec(spec)); err != nil {
 			return err
 		}

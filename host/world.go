@@ -23,7 +23,9 @@ type world struct {
 // current returns the world of this moment, and makes a new one only if something
 // has changed.
 func (h *Host) current(ctx context.Context) (*world, error) {
+	h.looking.Lock()
 	list := h.surveyor.survey(ctx)
+	h.looking.Unlock()
 	h.recordVerdicts(ctx, list)
 	key := keyOf(list)
 	h.mu.Lock()
