@@ -32,10 +32,15 @@ import (
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.Verb { // a step on the way into a box
-		if _, _, err := sandbox.Inside(os.Args[2:]); err != nil {
-			_, _ = os.Stderr.WriteString(err.Error())
+		cell, _, err := sandbox.Inside(os.Args[2:])
+		if err == nil && cell.Probe {
+			err = sandbox.Probe(cell, os.Stdout)
 		}
-		os.Exit(1)
+		if err != nil {
+			_, _ = os.Stderr.WriteString(err.Error())
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m)
 }
