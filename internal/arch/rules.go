@@ -10,7 +10,7 @@ func Glovebox() Rules {
 
 			"skills/install": 5,
 
-			"mcp": 4, "host/admin": 4, "host/agent": 4, "host/agent/offline": 4, "host/agent/scripted": 4,
+			"mcp": 4, "mcp/server": 4, "host/admin": 4, "host/agent": 4, "host/agent/offline": 4, "host/agent/scripted": 4,
 			"skills/artifact": 4, "skills/registry": 4, "skills/importer": 4,
 
 			"host/approval": 3, "host/provenance": 3, "host/wasm": 3, "skills": 3, "mcp/listing": 3,
