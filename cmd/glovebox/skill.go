@@ -131,6 +131,7 @@ type target struct {
 	module []byte         // of a bare module
 	grant  *abi.Grant     // that is installed; nil if none, or not looked for
 	where  string         // its file
+	named  bool           // an installed skill, by its name: it runs only if the daemon would load it
 	proof  abi.Proof      // of the bundle, where it was verified
 }
 
@@ -162,7 +163,7 @@ func (a *app) find(arg string) (target, error) {
 	if errors.Is(err, host.ErrNoSkill) {
 		return target{}, failed(fmt.Sprintf("no skill %q is installed, and there is no such folder", arg), "glovebox skill list")
 	}
-	return target{bundle: bundle, grant: grant, where: file}, err
+	return target{bundle: bundle, grant: grant, where: file, named: true}, err
 }
 
 // readModule reads a module, bounded before anything looks at it.

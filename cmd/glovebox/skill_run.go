@@ -20,6 +20,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
+	"github.com/glovebox-dev/glovebox/skills"
 	"github.com/spf13/cobra"
 )
 
@@ -134,6 +135,11 @@ func (a *app) runTool(ctx context.Context, what, tool string, input []byte, flag
 	if err != nil {
 		return err
 	}
+	if t.named {
+		if inv.Source.Read, t.proof, err = a.loaded(ctx, t.bundle); err != nil {
+			return err
+		}
+	}
 	if inv.Profile == abi.ProfileRaw {
 		inv.Export, inv.Input = tool, input // any bytes: the module's own business
 	} else {
@@ -169,6 +175,26 @@ func (a *app) runTool(ctx context.Context, what, tool string, input []byte, flag
 	out, err := chamber.Engine.Call(ctx, inv)
 	err = errors.Join(err, chamber.Close(context.WithoutCancel(ctx)))
 	return a.showRun(out, err, flags.verbose)
+}
+
+// loaded judges an installed skill as the daemon does when it loads one, and returns
+// the bytes that were judged. A folder or a file is its author's own to try.
+func (a *app) loaded(ctx context.Context, b *skills.Bundle) (_ func() ([]byte, error), _ abi.Proof, err error) {
+	cfg, err := a.hostConfig()
+	if err != nil {
+		return nil, abi.Proof{}, err
+	}
+	judge := host.OpenJudge(ctx, cfg)
+	defer func() { err = errors.Join(err, judge.Close()) }()
+	gate, known, err := judge.Gate()
+	if err != nil {
+		return nil, abi.Proof{}, err
+	}
+	raw, ad, err := gate.Load(ctx, b, "", known)
+	if err != nil {
+		return nil, abi.Proof{}, err
+	}
+	return func() ([]byte, error) { return raw, nil }, ad.Proof(), nil
 }
 
 // manifest returns the request that bounds the call: that of the bundle, or for a
@@ -287,7 +313,7 @@ func runRights(state *config.State, m *abi.Manifest, digest abi.Digest, t target
 	if err := flags.apply(m, grant); err != nil {
 		return abi.Rights{}, err
 	}
-	rights, why, err := abi.Effective(m, grant, abi.GlobalPolicy{PrivateOrigins: private}, runAgent, abi.Proof{Digest: digest}, time.Now())
+	rights, why, err := abi.Effective(m, grant, abi.GlobalPolicy{PrivateOrigins: private}, runAgent, abi.Proof{Digest: digest, Signer: t.proof.Signer}, time.Now())
 	if err != nil {
 		return abi.Rights{}, err
 	}
