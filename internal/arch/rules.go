@@ -13,7 +13,7 @@ func Glovebox() Rules {
 			"mcp": 4, "mcp/server": 4, "host/admin": 4, "host/agent": 4, "host/agent/offline": 4, "host/agent/scripted": 4,
 			"skills/artifact": 4, "skills/registry": 4, "skills/importer": 4,
 
-			"host/approval": 3, "host/provenance": 3, "host/wasm": 3, "skills": 3, "mcp/listing": 3,
+			"host/approval": 3, "host/provenance": 3, "host/wasm": 3, "skills": 3, "mcp/listing": 3, "mcp/packages": 3,
 
 			"host/policy": 2, "host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2,
 			"skills/advisory": 2, "skills/signature": 2, "broker/proxy": 2, "broker/relay": 2,
@@ -42,6 +42,7 @@ func Glovebox() Rules {
 			"crypto/ed25519":                  {"broker", "host/audit"},
 			"golang.org/x/crypto":             {"broker"},
 			"github.com/modelcontextprotocol": {"mcp/..."},
+			"deps.dev":                        {"mcp/packages"},
 			"github.com/sony/gobreaker":       {"mcp"},
 			"github.com/google/osv-scanner":   nil, // the oracle of a test module
 			"github.com/google/osv-scalibr":   {"skills/advisory"},

@@ -156,6 +156,15 @@ func fromModInfo(text []byte) (*List, error) {
 	if err != nil {
 		return nil, &Error{Reason: ReasonMalformed, What: SourceGo + " cannot be read", Err: err}
 	}
+	packages, err := modules(info)
+	if err != nil {
+		return nil, err
+	}
+	return newList(SourceGo, packages)
+}
+
+// modules are the dependencies that info names.
+func modules(info *debug.BuildInfo) ([]Package, error) {
 	seen := map[string]bool{}
 	var packages []Package
 	for _, m := range info.Deps {
@@ -176,7 +185,7 @@ func fromModInfo(text []byte) (*List, error) {
 		}
 		packages = append(packages, Package{Go, used.Path, strings.TrimPrefix(used.Version, "v")})
 	}
-	return newList(SourceGo, packages)
+	return packages, nil
 }
 
 // fromDepV0 reads what cargo-auditable writes; its format is documented in PARSING.md there.
