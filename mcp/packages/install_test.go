@@ -185,6 +185,9 @@ func TestHostileRegistryIsRefused(t *testing.T) {
 		"another package in the archive": {func(n *npm) {
 			n.put("deep", "3.0.0", nil, pack([]*tar.Header{{Name: "package/package.json"}}, []string{`{"name":"deep","version":"2.9.9"}`}))
 		}, reason.Integrity, "2.9.9"},
+		"another package of that version": {func(n *npm) {
+			n.put("deep", "3.0.0", nil, pack([]*tar.Header{{Name: "package/package.json"}}, []string{`{"name":"evil","version":"3.0.0"}`}))
+		}, reason.Integrity, "evil"},
 		"a program that leads out": {func(n *npm) {
 			n.put("@acme/weather", "1.0.0", nil, pack([]*tar.Header{{Name: "package/package.json"}}, []string{strings.Replace(about, "dist/index.js", "../../../left/index.js", 1)}))
 		}, reason.Config, "program"},

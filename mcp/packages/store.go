@@ -231,7 +231,10 @@ func (s *Store) keep(ctx context.Context, seal *Seal, fill func(*os.Root) error,
 		return nil, err
 	}
 	s.step(stepLearn)
-	return in, learn()
+	if err := learn(); err != nil {
+		return nil, err
+	}
+	return in, nil
 }
 
 // place gives a staged folder its name. One that has it already and is whole is the same;
@@ -284,7 +287,7 @@ func (s *Store) learn(tree []Resolved, top Resolved, origin *Origin) (err error)
 const staleStage = time.Hour
 
 // Clean removes every server but those that are named, and what died while it was being
-// installed.
+// installed. Name what was installed just now as well.
 func (s *Store) Clean(keep ...abi.Digest) (err error) {
 	release, err := config.LockFile(s.path(guardFile))
 	if err != nil {
