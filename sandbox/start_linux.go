@@ -235,6 +235,8 @@ func (r *boxed) hold(pid int) error {
 	f := os.NewFile(uintptr(fd), "init")
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ESRCH):
+		return f.Close() // it went between the two looks
 	case err != nil || !strings.Contains(string(b), fmt.Sprintf("\nPPid:\t%d\n", r.cmd.Process.Pid)):
 		return errors.Join(fmt.Errorf("process %d is not bubblewrap's child", pid), err, f.Close())
 	case strings.Contains(string(b), "\nUid:\t0\t"):
