@@ -2,12 +2,15 @@ package packages
 
 import (
 	"archive/tar"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/glovebox-dev/glovebox/mcp/reason"
+	"github.com/glovebox-dev/glovebox/mcp/source"
 	"github.com/glovebox-dev/glovebox/skills/sbom"
 )
 
@@ -94,6 +97,33 @@ func FuzzSeal(f *testing.F) {
 		}
 		if again, err := s.encode(); err != nil || string(again) != string(text) || !fs.ValidPath(s.Entry) {
 			t.Fatalf("%q, %v", again, err)
+		}
+	})
+}
+
+// FuzzCommand: a command line is refused, or names one exact version or one absolute path,
+// never anything that a shell or a launcher would still have to decide.
+func FuzzCommand(f *testing.F) {
+	for _, line := range []string{
+		"npx -y @acme/weather@1.0.0", "npx --package=left@1.0.0 right", "npx left", "npx left@latest", "npx left@^1", "npx -c left@1.0.0", "npx --package=evil left@1.0.0",
+		"npx left@npm:evil@1.0.0", "npx git+https://x/y", "uvx p==1.2.3", "uvx --from p==1.2.3 c", "go run m@v1.2.3", "docker run i@sha256:0", "sh -c left", "/usr/bin/env left", "/opt/server --x",
+	} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		p, file, _, err := source.Command(strings.Split(line, " "))
+		switch {
+		case err != nil:
+			var r *reason.Refusal
+			if !errors.As(err, &r) || r.Reason == "" {
+				t.Fatalf("%q: %v", line, err)
+			}
+		case p != nil && p.Registry == source.NPM:
+			if file != "" || !validName(p.Name) || !validVersion(p.Version) {
+				t.Fatalf("%q: %+v", line, p)
+			}
+		case p == nil && (!filepath.IsAbs(file) || filepath.Clean(file) != file):
+			t.Fatalf("%q: %q", line, file)
 		}
 	})
 }

@@ -390,11 +390,21 @@ func TestProvenanceDoesNotRegress(t *testing.T) {
 	_, err := s.Install(t.Context(), weather("1.0.0"))
 	refused(t, err, reason.Provenance, "has no provenance")
 	empty(t, s)
-	if err := os.WriteFile(s.path(knownFile), []byte("{}"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, k := range map[string]known{
+		"nothing in it":  {Schema: schemaKnown},
+		"another schema": {Schema: "glovebox/known-packages/v2", Integrity: map[string]string{}, Origins: map[string]Origin{}},
+	} {
+		text, err := k.encode()
+		if err == nil {
+			err = os.WriteFile(s.path(knownFile), text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Install(t.Context(), weather("1.0.0"))
+		t.Log(name)
+		refused(t, err, reason.Config, "packages were before")
 	}
-	_, err = s.Install(t.Context(), weather("1.0.0"))
-	refused(t, err, reason.Config, "packages were before")
 }
 
 // An installation that is killed leaves the server whole or not there, and can be

@@ -58,6 +58,8 @@ func (k *known) decode(text []byte) error {
 		return err
 	case !bytes.Equal(again, text):
 		return errors.New("not as it was written")
+	case k.Integrity == nil || k.Origins == nil:
+		return errors.New("something is missing")
 	case k.Schema != schemaKnown:
 		return fmt.Errorf("schema %.80q; this build reads %s", k.Schema, schemaKnown)
 	}
