@@ -336,9 +336,12 @@ func TestAFailingServerRests(t *testing.T) {
 		b.approve(t)
 		broken.Store(true)
 		before := s.spawned()
-		for range 600 { // ten minutes of a call each second
+		for i := range 600 { // ten minutes of a call each second
 			if _, err := b.echo(t.Context()); err == nil {
 				t.Fatal("no error")
+			}
+			if n := s.spawned() - before; i == 4 && n != 3 { // after 0, 1 and 3 seconds
+				t.Errorf("started %d times in five seconds", n)
 			}
 			time.Sleep(time.Second)
 		}

@@ -51,7 +51,7 @@ func (l local) calls() int { return 1 }
 func (l local) open(ctx context.Context, f *fault) (sdk.Transport, func() error, error) {
 	if l.spawner == nil {
 		return nil, nil, &reason.Refusal{
-			Reason: reason.NoSandbox, What: "a local MCP server runs in a box only, and there is no sandbox here", Fix: "glovebox doctor",
+			Reason: reason.NoSandbox, What: "a local MCP server runs in a box only, and there is no sandbox here", Fix: "glovebox status",
 		}
 	}
 	child, err := l.spawner.Spawn(ctx)

@@ -35,6 +35,8 @@ func TestEveryVerbSpeaksJSON(t *testing.T) {
 		{"memory list", "", exitUnreachable}, {"memory search a", "", exitUnreachable}, {"memory show 1", "", exitUnreachable}, {"memory show x", "", exitUsage},
 		{"memory forget 1", "", exitUnreachable}, {"memory promote 1", "", exitUnreachable}, {"memory promote 0", "", exitUsage},
 		{"egress allow http://127.0.0.1:1 --skill calc", "", exitDone}, {"egress allow http://127.0.0.1:1", "", exitUsage}, {"egress list", "", exitDone}, {"egress rm http://127.0.0.1:1", "", exitDone},
+		{"mcp add files --url https://files.example/mcp", "", exitDone}, {"mcp add files --url https://files.example/mcp", "", exitRefused}, {"mcp add x --url http://x.example/mcp", "", exitRefused}, {"mcp add x", "", exitUsage}, {"mcp list", "", exitDone},
+		{"mcp test none", "", exitFailed}, {"mcp approve none", "", exitFailed}, {"mcp rm files", "", exitDone}, {"mcp rm files", "", exitFailed},
 		{"secret set gh", "a-value-of-a-secret", exitDone}, {"secret list", "", exitDone}, {"secret rm gh", "", exitDone}, {"secret rm gh", "", exitFailed},
 		{"skill list", "", exitDone}, {"skill inspect " + calc, "", exitDone}, {"skill test " + calc, "", exitDone},
 		{"skill sbom " + calc, "", exitDone}, {"skill sbom " + filepath.Join(calc, "skill.wasm"), "", exitRefused},

@@ -104,7 +104,7 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.config, "config", "", "configuration file (default STATE/glovebox.yaml, where there is one)")
 	flags.BoolVar(&a.json, "json", false, "print JSON; errors are application/problem+json")
 	root.AddCommand(a.upCommand(), a.downCommand(), a.statusCommand(), a.chatCommand(),
-		a.skillCommand(), a.trustCommand(), a.osvCommand(), a.registryCommand(), a.egressCommand(), a.approvalCommand(), a.approveCommand(), a.denyCommand(),
+		a.skillCommand(), a.trustCommand(), a.osvCommand(), a.registryCommand(), a.egressCommand(), a.mcpCommand(), a.approvalCommand(), a.approveCommand(), a.denyCommand(),
 		a.secretCommand(), a.budgetCommand(), a.memoryCommand(), a.auditCommand(), a.explainCommand(), a.drillCommand(), a.versionCommand())
 	group(root)
 	return root

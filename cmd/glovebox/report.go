@@ -20,6 +20,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
+	"github.com/glovebox-dev/glovebox/mcp/reason"
 	"github.com/glovebox-dev/glovebox/skills"
 	"github.com/glovebox-dev/glovebox/skills/advisory"
 	"github.com/glovebox-dev/glovebox/skills/artifact"
@@ -78,6 +79,7 @@ func explain(err error) *failure {
 	var listed *registry.Refusal
 	var parts *sbom.Error
 	var known *advisory.Refusal
+	var server *reason.Refusal
 	switch {
 	case errors.As(err, &f):
 		return f
@@ -100,6 +102,12 @@ func explain(err error) *failure {
 		return &failure{code: exitRefused, what: err.Error(), rule: string(refusal.Rule)}
 	case errors.As(err, &trusted):
 		return &failure{code: exitRefused, what: err.Error(), rule: string(trusted.Reason), hint: trusted.Fix}
+	case errors.As(err, &server):
+		code := exitRefused
+		if server.Reason == reason.Unknown {
+			code = exitFailed
+		}
+		return &failure{code: code, what: err.Error(), rule: string(server.Reason), hint: server.Fix}
 	case errors.As(err, &known):
 		return &failure{code: exitRefused, what: err.Error(), rule: string(known.Reason), hint: known.Fix}
 	case errors.As(err, &parts):

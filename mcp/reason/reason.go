@@ -35,21 +35,22 @@ const (
 
 // What is run, and whether it may be.
 const (
-	NotApproved Reason = "mcp.not-approved" // nobody has approved its tools yet
-	Quarantined Reason = "mcp.quarantined"  // they changed since, and nobody has looked
-	Unknown     Reason = "mcp.unknown"      // no such server or tool
-	Unpinned    Reason = "mcp.unpinned"     // no exact version
-	Shell       Reason = "mcp.shell"        // a command for a shell
-	Launcher    Reason = "mcp.launcher"     // a command that fetches what it runs, or is not known
-	Config      Reason = "mcp.config"       // a configuration that says less or more than can be kept
-	NoSandbox   Reason = "mcp.no-sandbox"   // no box to run it in
-	Lock        Reason = "mcp.lockfile"     // a package without a registry and an integrity
-	Integrity   Reason = "mcp.integrity"    // not the bytes that were named
-	Advisory    Reason = "mcp.advisory"     // a package with a known advisory, or none can be looked up
-	Provenance  Reason = "mcp.provenance-regression"
-	Tree        Reason = "mcp.tree" // the files changed since they were sealed
-	Export      Reason = "mcp.not-exported"
-	Rate        Reason = "mcp.rate"
+	NotApproved  Reason = "mcp.not-approved"  // nobody has approved its tools yet
+	Quarantined  Reason = "mcp.quarantined"   // they changed since, and nobody has looked
+	Unknown      Reason = "mcp.unknown"       // no such server or tool
+	Unpinned     Reason = "mcp.unpinned"      // no exact version
+	Shell        Reason = "mcp.shell"         // a command for a shell
+	Launcher     Reason = "mcp.launcher"      // a command that fetches what it runs, or is not known
+	Config       Reason = "mcp.config"        // a configuration that says less or more than can be kept
+	NoSandbox    Reason = "mcp.no-sandbox"    // no box to run it in
+	NotInstalled Reason = "mcp.not-installed" // a package that nobody has verified
+	Lock         Reason = "mcp.lockfile"      // a package without a registry and an integrity
+	Integrity    Reason = "mcp.integrity"     // not the bytes that were named
+	Advisory     Reason = "mcp.advisory"      // a package with a known advisory, or none can be looked up
+	Provenance   Reason = "mcp.provenance-regression"
+	Tree         Reason = "mcp.tree" // the files changed since they were sealed
+	Export       Reason = "mcp.not-exported"
+	Rate         Reason = "mcp.rate"
 )
 
 // Refusal is a refusal with its reason. What happened, why, and a command or a setting
