@@ -21,33 +21,49 @@ const stopTime = 5 * time.Second
 // maxProgram bounds a program that is hashed before each start, in bytes.
 const maxProgram = 512 << 20
 
-// Boxed starts a server in a box of the sandbox, without a network of its own. The zero
-// value refuses.
+// Boxed starts a server in a box of the sandbox. The zero value refuses.
 type Boxed struct {
-	Boxer  *sandbox.Boxer
-	Box    sandbox.Box                 // but for the streams
-	Verify func(context.Context) error // that what would run is what was admitted, right before each start
+	Box sandbox.Box // but for the streams
+	// Start verifies that what would run is what was admitted, and starts it: Program for a
+	// program, the Start of a packages.Store for a package. When its context ends, the box
+	// is killed.
+	Start func(context.Context, sandbox.Box) (*sandbox.Process, error)
+}
+
+// Program returns a Boxed.Start for the program at path, which must be the one with the
+// digest.
+func Program(x *sandbox.Boxer, path string, digest abi.Digest) func(context.Context, sandbox.Box) (*sandbox.Process, error) {
+	return func(ctx context.Context, b sandbox.Box) (*sandbox.Process, error) {
+		got, err := ProgramDigest(path)
+		switch {
+		case err != nil || got != digest:
+			return nil, &reason.Refusal{Reason: reason.Tree, What: fmt.Sprintf("program %s of an MCP server is not the one that was added", path), Fix: "glovebox mcp rm NAME, and add it again", Err: err}
+		case x == nil:
+			return nil, noBox(errors.New("none was made"))
+		}
+		return x.Start(ctx, b)
+	}
 }
 
 var _ Spawner = Boxed{}
 
 // Spawn implements Spawner.
 func (b Boxed) Spawn(ctx context.Context) (Child, error) {
-	if b.Boxer == nil || b.Verify == nil {
+	if b.Start == nil {
 		return nil, noBox(errors.New("none was made"))
-	}
-	if err := b.Verify(ctx); err != nil {
-		return nil, err
 	}
 	inR, inW := io.Pipe()
 	outR, outW := io.Pipe()
 	box := b.Box
 	box.Stdin, box.Stdout, box.Stderr = inR, outW, sandbox.NewTail(8<<10) // its log is nobody's business but the debugger's
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	p, err := b.Boxer.Start(life, box)
+	p, err := b.Start(life, box)
 	if err != nil {
 		end()
-		return nil, errors.Join(noBox(err), inR.Close(), outW.Close())
+		if known := (*reason.Refusal)(nil); !errors.As(err, &known) {
+			err = noBox(err)
+		}
+		return nil, errors.Join(err, inR.Close(), outW.Close())
 	}
 	c := &boxed{process: p, in: inW, out: outR, end: end, gone: make(chan struct{})}
 	go func() { // ends with the process, for which Stop waits
@@ -115,16 +131,4 @@ func ProgramDigest(path string) (abi.Digest, error) {
 		return "", err
 	}
 	return abi.Digest("sha256:" + hex.EncodeToString(h.Sum(nil))), nil
-}
-
-// Same returns a Boxed.Verify that demands the program that was there when the server was
-// added.
-func Same(path string, want abi.Digest) func(context.Context) error {
-	return func(context.Context) error {
-		got, err := ProgramDigest(path)
-		if err == nil && got == want {
-			return nil
-		}
-		return &reason.Refusal{Reason: reason.Tree, What: fmt.Sprintf("program %s of an MCP server is not the one that was added", path), Fix: "glovebox mcp rm NAME, and add it again", Err: err}
-	}
 }

@@ -1,7 +1,6 @@
 package mcp_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,18 +40,16 @@ func TestAChangedProgramIsNotStarted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verify := mcp.Same(path, digest)
-	if err := verify(t.Context()); err != nil {
-		t.Error(err)
+	start := func(x *sandbox.Boxer) error {
+		_, err := mcp.Boxed{Start: mcp.Program(x, path, digest)}.Spawn(t.Context())
+		return err
 	}
+	wantReason(t, start(nil), reason.NoSandbox)
+	wantReason(t, start(&sandbox.Boxer{}), reason.NoSandbox) // one that never tried its walls
 	if err := os.WriteFile(path, []byte("two"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	wantReason(t, verify(t.Context()), reason.Tree)
-	_, err = mcp.Boxed{Boxer: &sandbox.Boxer{}, Verify: verify}.Spawn(t.Context())
-	wantReason(t, err, reason.Tree)
-	_, err = mcp.Boxed{Boxer: &sandbox.Boxer{}, Verify: func(context.Context) error { return nil }}.Spawn(t.Context())
-	wantReason(t, err, reason.NoSandbox) // a boxer that never tried its walls
+	wantReason(t, start(&sandbox.Boxer{}), reason.Tree)
 	_, err = mcp.Boxed{}.Spawn(t.Context())
 	wantReason(t, err, reason.NoSandbox)
 	if _, err := mcp.ProgramDigest(t.TempDir()); err == nil {
@@ -76,7 +73,7 @@ func TestServerEverythingInABox(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBench(t, mcp.Local(mcp.Boxed{
-		Boxer: sandbox.NewBoxer(t.Context()), Verify: func(context.Context) error { return nil },
+		Start: sandbox.NewBoxer(t.Context()).Start,
 		Box: sandbox.Box{
 			Profile: profile, Limits: profile.Limits, Scratch: profile.Size, Dir: "/app",
 			Argv:   []string{"/usr/bin/node", "/app/node_modules/@modelcontextprotocol/server-everything/dist/index.js"},

@@ -53,7 +53,7 @@ func Reach(r Record, boxer *sandbox.Boxer) (Link, error) {
 	for _, v := range r.Source.Env {
 		box.Env = append(box.Env, v.Name+"="+v.Value)
 	}
-	return Local(Boxed{Boxer: boxer, Box: box, Verify: Same(r.Source.Binary, r.Installed.Tree)}), nil
+	return Local(Boxed{Box: box, Start: Program(boxer, r.Source.Binary, r.Installed.Tree)}), nil
 }
 
 // uninstalled is the spawner of what was never installed and verified.

@@ -42,7 +42,7 @@ func servers() []Control {
 		{"messages are counted", wire, "if !f.meter.Allow() {", "if false {", hostile},
 		{"a redirect stays on its origin", link, "if originOf(req) != r.origin {", "if false {", "mcp.TestRedirectsStayAtHome"},
 		{"no sandbox, no local server", link, "if l.spawner == nil {", "if false {", "mcp.TestNoSandboxNoServer"},
-		{"a changed program is not started", "mcp/boxed.go", "if err == nil && got == want {", "if err == nil || got == want {", "mcp.TestAChangedProgramIsNotStarted"},
+		{"a changed program is not started", "mcp/boxed.go", "case err != nil || got != digest:", "case err != nil && got != digest:", "mcp.TestAChangedProgramIsNotStarted"},
 		{"results are scanned", client, "\t\tscan(&item.Text)\n", "", "mcp.TestResultsAreScanned"},
 		{"a failing server is left alone", watch, "if time.Now().Before(c.rest) {", "if false {", "mcp.TestAFailingServerRests"},
 		{"no server asks for secrets", "mcp/human.go", "word != \"\" {", "false {", "mcp.TestQuestionsGoToAPerson"},
