@@ -49,7 +49,7 @@ func packages() []Control {
 		{"a server that is killed halfway is not there", store, "stage, err := os.MkdirTemp(s.cfg.Dir, stagePrefix)", "stage, err := os.MkdirTemp(s.cfg.Dir, \"now-\")", pkg + "TestKilledInstallation"},
 		{"what was sealed is not written", store, "err = protect(app)", "err = nil", pkg + "TestTreeIsPinned"},
 		{"an exchange at the start ends the server", start, "l.seen.held(l.Mount.Host); err != nil || !same {", "l.seen.held(l.Mount.Host); false && (err != nil || !same) {", pkg + "TestExchangeAtTheStartIsSeen"},
-		{"no box, no server", start, "if x == nil {", "if false {", pkg + "TestNoSandboxNoServer"},
+		{"no box, no server", start, "x == nil || ok && boxer == nil {", "ok && boxer == nil {\n\t\treturn nil, sandbox.ErrNoSandbox\n\t}\n\tif false {", pkg + "TestNoSandboxNoServer"},
 		{"modules of a program are asked about", start, "return sbom.FromBuildInfo(info)", "_ = info\n\treturn &sbom.List{}, nil", pkg + "TestProgramOfGo"},
 	}
 }

@@ -229,8 +229,8 @@ func weather(version string) source.Package {
 	return source.Package{Registry: source.NPM, Name: "@acme/weather", Version: version}
 }
 
-// script is a server that says who it is and what it finds.
-const script = `console.log("weather " + require("left").name)`
+// script is a server that says who it is, what it finds and what it is told.
+const script = `console.log("weather " + require("left").name + " " + process.argv[2])`
 
 // honest fills a registry with the server of these tests and what it needs.
 func honest(n *npm) *npm {

@@ -74,11 +74,13 @@ func (s *Store) Judge(ctx context.Context, pin abi.Digest) ([]advisory.Finding, 
 }
 
 // Start verifies a server and starts it with args. b has the rest of its box: variables,
-// limits, sockets, further mounts; its profile, program and first mount are the server's.
+// sockets, further mounts, limits where the profile's are not wanted, and in Argv what runs
+// the server, such as the relay; the profile, the program and the first mount are the
+// server's.
 // If a file was touched between the verification and the moment when the box had its
 // files, the server is ended at once.
 func (s *Store) Start(ctx context.Context, x Boxer, pin abi.Digest, args []string, b sandbox.Box) (*sandbox.Process, error) {
-	if x == nil {
+	if boxer, ok := x.(*sandbox.Boxer); x == nil || ok && boxer == nil {
 		return nil, refuse(reason.NoSandbox, "glovebox doctor", "an MCP server runs in a box only, and there is no sandbox here")
 	}
 	l, err := s.Verify(ctx, pin)
@@ -88,7 +90,13 @@ func (s *Store) Start(ctx context.Context, x Boxer, pin abi.Digest, args []strin
 	if b.Profile, err = sandbox.FindProfile(l.Profile); err != nil {
 		return nil, err
 	}
-	b.Argv = slices.Concat(l.Argv, args)
+	if b.Limits == (sandbox.Limits{}) {
+		b.Limits, b.Scratch = b.Profile.Limits, b.Profile.Size
+	}
+	if len(b.Argv) > 0 {
+		b.Programs = append(slices.Clone(b.Programs), l.Argv[0])
+	}
+	b.Argv = slices.Concat(b.Argv, l.Argv, args)
 	b.Mounts = slices.Concat([]sandbox.Mount{l.Mount}, b.Mounts)
 	p, err := x.Start(ctx, b)
 	if errors.Is(err, sandbox.ErrNoSandbox) {

@@ -149,13 +149,19 @@ func TestServerRunsInItsBox(t *testing.T) {
 	t.Parallel()
 	x := boxer(t)
 	s, pin := installed(t)
-	p, err := s.Start(t.Context(), x, pin, []string{"argument"}, box())
-	if err != nil {
-		t.Fatal(err)
-	}
-	exit, err := p.Wait()
-	if err != nil || string(exit.Stdout) != "weather left 1.4.0\n" {
-		t.Errorf("got %+v, %v; stderr %s", exit, err, exit.Stderr)
+	for name, b := range map[string]sandbox.Box{
+		"alone":              box(),
+		"behind another one": {Argv: []string{"/usr/bin/env"}},
+	} {
+		var out, log bytes.Buffer // of the box's own until it has ended
+		b.Stdout, b.Stderr = &out, &log
+		p, err := s.Start(t.Context(), x, pin, []string{"argument"}, b)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if _, err := p.Wait(); err != nil || out.String() != "weather left 1.4.0 argument\n" {
+			t.Errorf("%s: got %q, %v; stderr %s", name, &out, err, &log)
+		}
 	}
 }
 
@@ -200,6 +206,8 @@ func TestNoSandboxNoServer(t *testing.T) {
 	t.Parallel()
 	s, pin := installed(t)
 	_, err := s.Start(t.Context(), nil, pin, nil, box())
+	refused(t, err, reason.NoSandbox, "box")
+	_, err = s.Start(t.Context(), (*sandbox.Boxer)(nil), pin, nil, box())
 	refused(t, err, reason.NoSandbox, "box")
 	_, err = s.Start(t.Context(), &sandbox.Boxer{}, pin, nil, box())
 	refused(t, err, reason.NoSandbox, "no sandbox")
