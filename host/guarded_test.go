@@ -395,7 +395,7 @@ func TestGuestInTheChamberMeetsTheGuard(t *testing.T) {
 	call := func(name, function, request, data string) string {
 		out, err := f.chamber.Engine.Call(t.Context(), wasm.Invocation{
 			Caller: abi.Caller{Agent: "main", Session: abi.SessionID(name), Skill: "probe", Tool: "probe", Call: "c1"},
-			Source: wasm.Source{Digest: abi.DigestOf(module), Read: func() ([]byte, error) { return module, nil }}, Profile: abi.ProfileRaw,
+			Source: wasm.SourceOf(abi.NewBlob(module)), Profile: abi.ProfileRaw,
 			Export: "probe", Input: []byte(abitest.Line(function, request, data)),
 			Rights: abi.Rights{
 				Limits: abi.DefaultLimits(), Human: true, KV: &abi.KVRight{MaxBytes: 1 << 20},

@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/wasm"
 )
 
@@ -31,7 +32,7 @@ func TestStartReadsNoModule(t *testing.T) {
 			t.Fatal(err)
 		}
 		read := false
-		src := wasm.Source{Digest: s.Bundle.Manifest.Module, Read: func() ([]byte, error) { read = true; return nil, os.ErrNotExist }}
+		src := wasm.Source{Digest: s.Bundle.Manifest.Module, Read: func() (abi.Blob, error) { read = true; return abi.Blob{}, os.ErrNotExist }}
 		if err := f.chamber.Prepare(t.Context(), src, rights.Limits); err != nil || read {
 			t.Errorf("%s: read %v, %v", s.Bundle.Name(), read, err)
 		}

@@ -88,7 +88,7 @@ func (t *skillTool) Invoke(ctx context.Context, auth policy.Authorized, args jso
 // began it.
 func (t *skillTool) source(ctx context.Context) wasm.Source {
 	ctx = context.WithoutCancel(ctx)
-	return wasm.Source{Digest: t.bundle.Manifest.Module, Read: func() ([]byte, error) {
+	return wasm.Source{Digest: t.bundle.Manifest.Module, Read: func() (abi.Blob, error) {
 		return t.host.trust.Load(ctx, t.bundle, t.artifact)
 	}}
 }

@@ -158,15 +158,15 @@ func (t *trust) Look(ctx context.Context, b *skills.Bundle, expected abi.Digest)
 	return v.Admission, v.err
 }
 
-// Load judges a bundle with everything in it, and returns the bytes of its module. It
+// Load judges a bundle with everything in it, and returns its module. It
 // remembers nothing but a refusal.
-func (t *trust) Load(ctx context.Context, b *skills.Bundle, expected abi.Digest) ([]byte, error) {
+func (t *trust) Load(ctx context.Context, b *skills.Bundle, expected abi.Digest) (abi.Blob, error) {
 	t.Refresh(ctx)
 	t.mu.Lock()
 	gate, known, epoch, gateErr := t.gate, t.known, t.epoch, t.gateErr
 	t.mu.Unlock()
 	if gate == nil {
-		return nil, closed(gateErr)
+		return abi.Blob{}, closed(gateErr)
 	}
 	known.Now = t.now()
 	info := statOf(moduleFile(b)) // before it is read

@@ -111,14 +111,14 @@ func examine(m *abi.Manifest, raw []byte) (*module.Report, error) {
 // compileManifest asks the module for its tools and lists the files of the bundle.
 func compileManifest(ctx context.Context, src *Source, raw, parts []byte, l Lister) (*abi.Compiled, error) {
 	m := src.Manifest
-	digest := abi.DigestOf(raw)
+	built := abi.NewBlob(raw)
 	limits, err := requestedLimits(m)
 	if err != nil {
 		return nil, err
 	}
 	tools, err := l.ListTools(ctx, Module{
-		Digest: digest, Profile: m.ABI,
-		Read: func() ([]byte, error) { return raw, nil },
+		Digest: built.Digest(), Profile: m.ABI,
+		Read: func() (abi.Blob, error) { return built, nil },
 	}, limits)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s for its tools: %w", m.Module, err)
@@ -133,7 +133,7 @@ func compileManifest(ctx context.Context, src *Source, raw, parts []byte, l List
 	files = append(files, abi.File{Name: SBOMFile, Digest: abi.DigestOf(parts), Size: int64(len(parts))})
 	return &abi.Compiled{
 		Schema: abi.SchemaManifest, Manifest: *m,
-		Module: digest, ModuleSize: int64(len(raw)), Tools: tools, Files: files,
+		Module: built.Digest(), ModuleSize: int64(len(raw)), Tools: tools, Files: files,
 	}, nil
 }
 

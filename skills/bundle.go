@@ -77,9 +77,9 @@ func Open(dir string) (*Bundle, error) {
 // Name returns the skill's name.
 func (b *Bundle) Name() abi.SkillName { return b.Manifest.Manifest.Name }
 
-// Read returns the bytes of the module, if they still match the manifest. Otherwise
-// the error wraps ErrDigest.
-func (b *Bundle) Read() ([]byte, error) {
+// Read returns the module, hashed here and nowhere later, if it still matches the
+// manifest. Otherwise the error wraps ErrDigest.
+func (b *Bundle) Read() (abi.Blob, error) {
 	return b.read(b.Manifest.Manifest.Module, b.Manifest.Module, MaxModule)
 }
 
@@ -87,6 +87,11 @@ func (b *Bundle) Read() ([]byte, error) {
 // manifest, the module, or a file that the manifest lists, with the size that it lists.
 // Otherwise the error wraps ErrDigest, or fs.ErrNotExist for a file of no bundle.
 func (b *Bundle) ReadFile(name string) ([]byte, error) {
+	blob, err := b.file(name)
+	return blob.Bytes(), err
+}
+
+func (b *Bundle) file(name string) (abi.Blob, error) {
 	switch name {
 	case ManifestFile:
 		return b.read(name, b.Digest, MaxManifest)
@@ -95,7 +100,7 @@ func (b *Bundle) ReadFile(name string) ([]byte, error) {
 	}
 	i, listed := slices.BinarySearchFunc(b.Manifest.Files, name, func(f abi.File, name string) int { return strings.Compare(f.Name, name) })
 	if !listed {
-		return nil, fmt.Errorf("skill %q: %s is not listed in %s: %w", b.Name(), name, ManifestFile, fs.ErrNotExist)
+		return abi.Blob{}, fmt.Errorf("skill %q: %s is not listed in %s: %w", b.Name(), name, ManifestFile, fs.ErrNotExist)
 	}
 	return b.read(name, b.Manifest.Files[i].Digest, min(MaxFile, b.Manifest.Files[i].Size))
 }
@@ -130,22 +135,23 @@ func (b *Bundle) check(name string, want abi.Digest, limit int64) error {
 	return err
 }
 
-func (b *Bundle) read(name string, want abi.Digest, limit int64) ([]byte, error) {
+func (b *Bundle) read(name string, want abi.Digest, limit int64) (abi.Blob, error) {
 	data, err := readFile(b.Dir, name, limit)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, notBuilt(b.Dir, err)
+		return abi.Blob{}, notBuilt(b.Dir, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("skill %q: %w", b.Name(), err)
+		return abi.Blob{}, fmt.Errorf("skill %q: %w", b.Name(), err)
 	}
-	if got := abi.DigestOf(data); got != want {
-		return nil, &Error{
+	blob := abi.NewBlob(data)
+	if !blob.Is(want) {
+		return abi.Blob{}, &Error{
 			Err:  ErrDigest,
-			What: fmt.Sprintf("skill %q not loaded: %s does not match %s (got %s, want %s)", b.Name(), name, ManifestFile, got, want),
+			What: fmt.Sprintf("skill %q not loaded: %s does not match %s (got %s, want %s)", b.Name(), name, ManifestFile, blob.Digest(), want),
 			Hint: fmt.Sprintf("if you changed it yourself, run \"glovebox skill build %s\"; if not, do not use it", b.Dir),
 		}
 	}
-	return data, nil
+	return blob, nil
 }
 
 func notBuilt(dir string, cause error) error {

@@ -8,10 +8,10 @@ import (
 	"github.com/glovebox-dev/glovebox/abi"
 )
 
-// Module is a module to be loaded: its digest and how to read its bytes.
+// Module is a module to be loaded: its digest and how to read it.
 type Module struct {
 	Digest  abi.Digest
-	Read    func() ([]byte, error)
+	Read    func() (abi.Blob, error)
 	Profile abi.Profile
 }
 

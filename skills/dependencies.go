@@ -100,11 +100,11 @@ func unknownGo(raw []byte, l *sbom.List) []string {
 // sbom.cdx.json says. The error is a *sbom.Error if one of both is refused, or if they
 // disagree; the lists that could be read are returned with it.
 func (b *Bundle) Dependencies() (module, document *sbom.List, err error) {
-	raw, err := b.Read()
+	blob, err := b.Read()
 	if err != nil {
 		return nil, nil, err
 	}
-	if module, err = sbom.FromModule(raw); err != nil {
+	if module, err = sbom.FromModule(blob.Bytes()); err != nil {
 		return nil, nil, err
 	}
 	text, err := b.ReadFile(SBOMFile)

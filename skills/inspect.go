@@ -73,17 +73,17 @@ func Inspect(path string) (*Inspection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("inspect: %w", err)
 	}
-	return inspectModule(path, raw), nil
+	return inspectModule(path, abi.NewBlob(raw)), nil
 }
 
 // InspectBundle looks at a built skill.
 func InspectBundle(b *Bundle) (*Inspection, error) {
-	raw, err := b.Read()
+	blob, err := b.Read()
 	if err != nil {
 		return nil, err
 	}
 	m := &b.Manifest.Manifest
-	i := inspectModule(filepath.Join(b.Dir, m.Module), raw)
+	i := inspectModule(filepath.Join(b.Dir, m.Module), blob)
 	if i.Profile != m.ABI && i.Refused == "" && m.ABI != abi.ProfileRaw {
 		i.Warnings = append(i.Warnings, fmt.Sprintf("the manifest says %s", m.ABI))
 	}
@@ -103,8 +103,9 @@ func InspectBundle(b *Bundle) (*Inspection, error) {
 	return i, nil
 }
 
-func inspectModule(file string, raw []byte) *Inspection {
-	i := &Inspection{File: file, Digest: abi.DigestOf(raw), Size: int64(len(raw)), Capabilities: []string{}}
+func inspectModule(file string, blob abi.Blob) *Inspection {
+	raw := blob.Bytes()
+	i := &Inspection{File: file, Digest: blob.Digest(), Size: int64(len(raw)), Capabilities: []string{}}
 	report, err := module.Scan(raw, module.DefaultLimits())
 	if err != nil {
 		i.Refused = refusalText(err)

@@ -178,8 +178,8 @@ func (a *app) runTool(ctx context.Context, what, tool string, input []byte, flag
 }
 
 // loaded judges an installed skill as the daemon does when it loads one, and returns
-// the bytes that were judged. A folder or a file is its author's own to try.
-func (a *app) loaded(ctx context.Context, b *skills.Bundle) (_ func() ([]byte, error), _ abi.Proof, err error) {
+// the module that was judged. A folder or a file is its author's own to try.
+func (a *app) loaded(ctx context.Context, b *skills.Bundle) (_ func() (abi.Blob, error), _ abi.Proof, err error) {
 	cfg, err := a.hostConfig()
 	if err != nil {
 		return nil, abi.Proof{}, err
@@ -190,11 +190,11 @@ func (a *app) loaded(ctx context.Context, b *skills.Bundle) (_ func() ([]byte, e
 	if err != nil {
 		return nil, abi.Proof{}, err
 	}
-	raw, ad, err := gate.Load(ctx, b, "", known)
+	judged, ad, err := gate.Load(ctx, b, "", known)
 	if err != nil {
 		return nil, abi.Proof{}, err
 	}
-	return func() ([]byte, error) { return raw, nil }, ad.Proof(), nil
+	return wasm.SourceOf(judged).Read, ad.Proof(), nil
 }
 
 // manifest returns the request that bounds the call: that of the bundle, or for a
@@ -212,8 +212,7 @@ func (a *app) manifest(t target, tool string, flags *runFlags, inv *wasm.Invocat
 	if inv.Profile, err = report.Profile(); err != nil {
 		return nil, "", fmt.Errorf("%s: %w", t.file, err)
 	}
-	bytes := t.module
-	inv.Source = wasm.Source{Digest: abi.DigestOf(bytes), Read: func() ([]byte, error) { return bytes, nil }}
+	inv.Source = wasm.SourceOf(abi.NewBlob(t.module))
 	m, err := flags.bareManifest(skillNameOf(t.file), inv.Profile)
 	return m, inv.Source.Digest, err
 }

@@ -10,11 +10,16 @@ import (
 	"github.com/glovebox-dev/glovebox/internal/label"
 )
 
-// Source names the bytes of a module. Read is called only when the module is not
-// loaded yet, and what it returns must have the digest.
+// Source names a module. Read is called only when the module is not loaded yet, and
+// what it returns must have the digest.
 type Source struct {
 	Digest abi.Digest
-	Read   func() ([]byte, error)
+	Read   func() (abi.Blob, error)
+}
+
+// SourceOf returns the source of a module that was read already.
+func SourceOf(b abi.Blob) Source {
+	return Source{Digest: b.Digest(), Read: func() (abi.Blob, error) { return b, nil }}
 }
 
 // Invocation is one call of one tool.

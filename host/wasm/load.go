@@ -45,7 +45,7 @@ type storeLoader struct{ store *compile.Store }
 
 var _ loader = storeLoader{}
 
-func (s storeLoader) load(ctx context.Context, b []byte, key loadKey) (*artifact, error) {
+func (s storeLoader) load(ctx context.Context, b abi.Blob, key loadKey) (*artifact, error) {
 	a, err := s.store.Get(ctx, b, key.options)
 	if err != nil {
 		return nil, err
@@ -57,9 +57,9 @@ func (s storeLoader) load(ctx context.Context, b []byte, key loadKey) (*artifact
 	return &artifact{report: a.Report(), runtime: rt, compiled: m, bytes: a.Bytes()}, nil
 }
 
-// loader makes an artifact of the bytes of a module; the Store does.
+// loader makes an artifact of a module; the Store does.
 type loader interface {
-	load(ctx context.Context, b []byte, key loadKey) (*artifact, error)
+	load(ctx context.Context, b abi.Blob, key loadKey) (*artifact, error)
 }
 
 // loaded is one entry of the cache. Everything but users and elem is fixed once
@@ -161,8 +161,8 @@ func (m *modules) load(ctx context.Context, key loadKey, src Source) (*artifact,
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", key.digest, err)
 	}
-	if got := abi.DigestOf(b); got != key.digest {
-		return nil, fmt.Errorf("%w (got %s, want %s)", ErrDigest, got, key.digest)
+	if !b.Is(key.digest) {
+		return nil, fmt.Errorf("%w (got %s, want %s)", ErrDigest, b.Digest(), key.digest)
 	}
 	a, err := m.loader.load(ctx, b, key)
 	if err != nil {

@@ -22,15 +22,15 @@ type countLoads struct {
 	slow  time.Duration
 }
 
-func (c *countLoads) load(ctx context.Context, b []byte, _ loadKey) (*artifact, error) {
+func (c *countLoads) load(ctx context.Context, b abi.Blob, _ loadKey) (*artifact, error) {
 	c.loads.Add(1)
 	time.Sleep(c.slow)
-	report, err := module.Scan(b, module.DefaultLimits())
+	report, err := module.Scan(b.Bytes(), module.DefaultLimits())
 	if err != nil {
 		return nil, err
 	}
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	m, err := rt.CompileModule(ctx, b)
+	m, err := rt.CompileModule(ctx, b.Bytes())
 	if err != nil {
 		return nil, errors.Join(err, rt.Close(ctx))
 	}
@@ -48,12 +48,17 @@ func TestDigestIsCheckedAtEveryLoad(t *testing.T) {
 	e := newTest(t, Config{})
 	inv := raw(abitest.Hostile(), "ok", "")
 	good := inv.Source
-	inv.Source.Read = func() ([]byte, error) { return abitest.Probe(), nil }
+	inv.Source.Read = SourceOf(abi.NewBlob(abitest.Probe())).Read
 	if _, err := e.Call(t.Context(), inv); !errors.Is(err, ErrDigest) {
 		t.Errorf("other bytes: %v", err)
 	}
+	inv.Source = SourceOf(abi.Blob{}) // neither names a digest: that is no agreement
+	if _, err := e.Call(t.Context(), inv); !errors.Is(err, ErrDigest) {
+		t.Errorf("bytes that nobody hashed: %v", err)
+	}
+	inv.Source.Digest = good.Digest
 	broken := errors.New("broken disk")
-	inv.Source.Read = func() ([]byte, error) { return nil, broken }
+	inv.Source.Read = func() (abi.Blob, error) { return abi.Blob{}, broken }
 	if _, err := e.Call(t.Context(), inv); !errors.Is(err, broken) {
 		t.Errorf("no bytes: %v", err)
 	}

@@ -81,7 +81,7 @@ func newTest(t testing.TB, cfg Config) *Engine {
 }
 
 func source(b []byte) Source {
-	return Source{Digest: abi.DigestOf(b), Read: func() ([]byte, error) { return b, nil }}
+	return SourceOf(abi.NewBlob(b))
 }
 
 // limits are the defaults, roomier where a loaded machine would make a test flaky.

@@ -37,7 +37,7 @@ func corpus(ctx context.Context, r *Report, _, dir string) (err error) {
 		start := time.Now()
 		_, err := chamber.Engine.Call(ctx, wasm.Invocation{
 			Caller: abi.Caller{Agent: "bench", Session: "s", Skill: "hostile"},
-			Source: wasm.Source{Digest: abi.DigestOf(c.Wasm), Read: func() ([]byte, error) { return c.Wasm, nil }},
+			Source: wasm.SourceOf(abi.NewBlob(c.Wasm)),
 			Export: "run", Profile: abi.ProfileRaw, Rights: abi.Rights{Granted: true, Limits: limits},
 		})
 		took := time.Since(start)

@@ -119,54 +119,54 @@ func (g *Gate) Look(ctx context.Context, b *skills.Bundle, expected abi.Digest, 
 	return a, err
 }
 
-// Load judges a bundle and everything in it, and returns the bytes of its module.
-func (g *Gate) Load(ctx context.Context, b *skills.Bundle, expected abi.Digest, k Known) ([]byte, *Admission, error) {
+// Load judges a bundle and everything in it, and returns its module.
+func (g *Gate) Load(ctx context.Context, b *skills.Bundle, expected abi.Digest, k Known) (abi.Blob, *Admission, error) {
 	a, module, err := g.judge(ctx, b, expected, k, true)
 	return module, a, err
 }
 
-func (g *Gate) judge(ctx context.Context, b *skills.Bundle, expected abi.Digest, k Known, whole bool) (*Admission, []byte, error) {
+func (g *Gate) judge(ctx context.Context, b *skills.Bundle, expected abi.Digest, k Known, whole bool) (*Admission, abi.Blob, error) {
 	a, module, err := g.try(ctx, b, expected, k, whole)
 	if err != nil {
-		return nil, nil, refusal(b.Name(), config.ShellQuote(b.Dir), err)
+		return nil, abi.Blob{}, refusal(b.Name(), config.ShellQuote(b.Dir), err)
 	}
 	return a, module, nil
 }
 
-func (g *Gate) try(ctx context.Context, b *skills.Bundle, expected abi.Digest, k Known, whole bool) (*Admission, []byte, error) {
+func (g *Gate) try(ctx context.Context, b *skills.Bundle, expected abi.Digest, k Known, whole bool) (*Admission, abi.Blob, error) {
 	digest, err := artifact.DigestOf(b)
 	if err != nil {
-		return nil, nil, err
+		return nil, abi.Blob{}, err
 	}
 	if expected != "" && digest != expected {
-		return nil, nil, refuse(ReasonLock, b.Name(), "its artifact is %s, and the lock file names %s", digest, expected)
+		return nil, abi.Blob{}, refuse(ReasonLock, b.Name(), "its artifact is %s, and the lock file names %s", digest, expected)
 	}
 	a, err := g.signed(b, digest, k.Now)
 	if err != nil {
-		return nil, nil, err
+		return nil, abi.Blob{}, err
 	}
 	if err := g.revoked(a, k); err != nil {
-		return nil, nil, err
+		return nil, abi.Blob{}, err
 	}
-	var module []byte
+	var module abi.Blob
 	if whole {
 		if module, err = b.Read(); err != nil {
 			if errors.Is(err, skills.ErrDigest) {
-				return nil, nil, refuse(ReasonModule, b.Name(), "the module is not the one that was signed").fix("glovebox skill build %s", config.ShellQuote(b.Dir)).because(err)
+				return nil, abi.Blob{}, refuse(ReasonModule, b.Name(), "the module is not the one that was signed").fix("glovebox skill build %s", config.ShellQuote(b.Dir)).because(err)
 			}
-			return nil, nil, err
+			return nil, abi.Blob{}, err
 		}
 		for _, f := range b.Manifest.Files {
 			if _, err := b.ReadFile(f.Name); err != nil {
-				return nil, nil, err
+				return nil, abi.Blob{}, err
 			}
 		}
 	}
-	if err := g.depends(b, a, module); err != nil {
-		return nil, nil, err
+	if err := g.depends(b, a, module.Bytes()); err != nil {
+		return nil, abi.Blob{}, err
 	}
 	if err := g.advised(ctx, a, k); err != nil {
-		return nil, nil, err
+		return nil, abi.Blob{}, err
 	}
 	return a, module, nil
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/wasm/compile"
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
 	"github.com/glovebox-dev/glovebox/host/wasm/module/modtest"
@@ -48,13 +49,13 @@ func TestHostileCorpus(t *testing.T) {
 			continue // would take minutes under the race detector
 		}
 		if c.Want == modtest.Stopped {
-			if _, err := f.Get(t.Context(), c.Wasm, options); err != nil {
+			if _, err := f.Get(t.Context(), abi.NewBlob(c.Wasm), options); err != nil {
 				t.Errorf("%s: compiles, and is stopped when it runs: %v", c.Name, err)
 			}
 			continue
 		}
 		compiled, began := f.compiled.n.Load(), time.Now()
-		_, err := f.Get(t.Context(), c.Wasm, options)
+		_, err := f.Get(t.Context(), abi.NewBlob(c.Wasm), options)
 		var r *module.Refusal
 		if !errors.As(err, &r) || r.Rule != c.Rule {
 			t.Errorf("%s: got %v, want a refusal by %s", c.Name, err, c.Rule)
@@ -77,7 +78,7 @@ func TestInvalidModuleIsRefused(t *testing.T) {
 	f := open(t, nil)
 	var b modtest.Builder
 	b.Export("\x1b[2Jrun\n", 0, b.Func(b.Type(nil, []byte{modtest.I32}), nil, 0x42, 1)) // i64 for i32
-	_, err := f.Get(t.Context(), b.Bytes(), options)
+	_, err := f.Get(t.Context(), abi.NewBlob(b.Bytes()), options)
 	var r *module.Refusal
 	if !errors.As(err, &r) || r.Rule != module.RuleInvalid || strings.ContainsAny(err.Error(), "\x1b\n") {
 		t.Errorf("got %v", err)
@@ -89,9 +90,18 @@ func TestUnusableOptionsAreRefused(t *testing.T) {
 	f := open(t, nil)
 	for _, o := range []compile.Options{{}, {Stack: module.MaxStack + 1}, {Stack: 1}} {
 		var r *module.Refusal
-		if _, err := f.Get(t.Context(), returning(1), o); !errors.As(err, &r) {
+		if _, err := f.Get(t.Context(), abi.NewBlob(returning(1)), o); !errors.As(err, &r) {
 			t.Errorf("%+v: got %v", o, err)
 		}
+	}
+}
+
+// A module that nobody hashed has no name in the cache: all of them would share one.
+func TestModuleWithoutADigestIsRefused(t *testing.T) {
+	t.Parallel()
+	f := open(t, nil)
+	if _, err := f.Get(t.Context(), abi.Blob{}, options); err == nil || !strings.Contains(err.Error(), "no digest") {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -99,7 +109,7 @@ func TestSizeIsLimitedBeforeHashing(t *testing.T) {
 	t.Parallel()
 	f := open(t, nil)
 	var r *module.Refusal
-	if _, err := f.Get(t.Context(), make([]byte, module.DefaultLimits().Size+1), options); !errors.As(err, &r) || r.Rule != module.RuleSize {
+	if _, err := f.Get(t.Context(), abi.NewBlob(make([]byte, module.DefaultLimits().Size+1)), options); !errors.As(err, &r) || r.Rule != module.RuleSize {
 		t.Errorf("got %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/wasm/compile"
 )
 
@@ -36,7 +37,7 @@ func TestRealPluginsCompile(t *testing.T) {
 			continue // would take minutes under the race detector
 		}
 		began := time.Now()
-		a, err := f.Get(t.Context(), b, options)
+		a, err := f.Get(t.Context(), abi.NewBlob(b), options)
 		if err != nil {
 			t.Errorf("%s: %v", filepath.Base(file), err)
 			continue

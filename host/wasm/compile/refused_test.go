@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/wasm/compile"
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
 	"github.com/glovebox-dev/glovebox/sandbox"
@@ -41,7 +42,7 @@ func TestRefusedModuleIsRememberedForAWhile(t *testing.T) {
 	b := &bombed{}
 	f := open(t, func(c *compile.Config) { c.Confine = b })
 	for range 3 {
-		_, err := f.Get(t.Context(), returning(1), options)
+		_, err := f.Get(t.Context(), abi.NewBlob(returning(1)), options)
 		if r := (*module.Refusal)(nil); !errors.As(err, &r) || r.Rule != module.RuleCompileTime {
 			t.Fatalf("got %v", err)
 		}
@@ -51,8 +52,8 @@ func TestRefusedModuleIsRememberedForAWhile(t *testing.T) {
 	}
 	other := options
 	other.Stack--
-	_, _ = f.Get(t.Context(), returning(1), other)
-	_, _ = f.Get(t.Context(), returning(2), options)
+	_, _ = f.Get(t.Context(), abi.NewBlob(returning(1)), other)
+	_, _ = f.Get(t.Context(), abi.NewBlob(returning(2)), options)
 	if n := b.n.Load(); n != 3 {
 		t.Errorf("%d compilations of three inputs", n)
 	}
@@ -84,7 +85,7 @@ func TestChildrenAreCounted(t *testing.T) {
 	f := open(t, func(c *compile.Config) { c.Confine = b })
 	var all sync.WaitGroup
 	for i := range 3 * runtime.NumCPU() {
-		all.Go(func() { _, _ = f.Get(context.Background(), returning(i), options) })
+		all.Go(func() { _, _ = f.Get(context.Background(), abi.NewBlob(returning(i)), options) })
 	}
 	for b.n.Load() == 0 {
 		time.Sleep(time.Millisecond)

@@ -104,15 +104,18 @@ func (s *Store) Cached(d abi.Digest, o Options) bool {
 	return err == nil
 }
 
-// Get returns the compiled module for b, from disk if what lies there verifies
+// Get returns the compiled module for blob, from disk if what lies there verifies
 // and freshly compiled in the jail otherwise. However many ask for the same
 // module at once, it is compiled once; a caller whose ctx ends leaves the
 // compilation to the others. A module that is refused gives a *module.Refusal.
-func (s *Store) Get(ctx context.Context, b []byte, o Options) (*Artifact, error) {
+func (s *Store) Get(ctx context.Context, blob abi.Blob, o Options) (*Artifact, error) {
+	b, digest := blob.Bytes(), blob.Digest()
+	if digest == "" {
+		return nil, errors.New("compile a module: it has no digest, so nobody knows which one it is")
+	}
 	if limit := module.DefaultLimits().Size; len(b) > limit {
 		return nil, &module.Refusal{Rule: module.RuleSize, Func: module.NoFunc, Got: int64(len(b)), Limit: int64(limit), Detail: "too many bytes"}
 	}
-	digest := abi.DigestOf(b)
 	key := keyOf(digest, o)
 	s.running.Add(1)
 	result := s.flights.DoChan(key, func() (any, error) {

@@ -92,7 +92,7 @@ func returning(n int) []byte {
 // answer gets, loads and calls a module.
 func answer(t *testing.T, s *compile.Store, b []byte) uint64 {
 	t.Helper()
-	a, err := s.Get(t.Context(), b, options)
+	a, err := s.Get(t.Context(), abi.NewBlob(b), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestCompileOnceThenLoad(t *testing.T) {
 	// Other limits make another module.
 	other := options
 	other.Stack++
-	if _, err := f.Get(t.Context(), b, other); err != nil || f.compiled.n.Load() != 2 {
+	if _, err := f.Get(t.Context(), abi.NewBlob(b), other); err != nil || f.compiled.n.Load() != 2 {
 		t.Errorf("%v, compiled %d times", err, f.compiled.n.Load())
 	}
 	left, err := filepath.Glob(filepath.Join(f.dir, ".*"))
@@ -147,7 +147,7 @@ func TestCompileOnceThenLoad(t *testing.T) {
 func TestArtifactLoadsMoreThanOnce(t *testing.T) {
 	t.Parallel()
 	f := open(t, nil)
-	a, err := f.Get(t.Context(), returning(5), options)
+	a, err := f.Get(t.Context(), abi.NewBlob(returning(5)), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestEngineThatDoesNotFindTheCodeIsNoticed(t *testing.T) {
 		"another file":    func(r *compile.Record) { r.NativeName = filepath.Dir(r.NativeName) + "/" + strings.Repeat("a", 64) },
 		"another version": func(r *compile.Record) { r.NativeName = "wazero-v0-" + goarch + "-linux/" + strings.Repeat("a", 64) },
 	} {
-		a, err := f.Get(t.Context(), returning(9), options)
+		a, err := f.Get(t.Context(), abi.NewBlob(returning(9)), options)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -326,7 +326,7 @@ func TestDirectoryMustBePrivate(t *testing.T) {
 	if err := os.Chmod(f.dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Get(t.Context(), returning(1), options); !errors.Is(err, compile.ErrDir) {
+	if _, err := f.Get(t.Context(), abi.NewBlob(returning(1)), options); !errors.Is(err, compile.ErrDir) {
 		t.Errorf("widened while it is open: got %v", err)
 	}
 }
@@ -393,7 +393,7 @@ func TestCancelledCallerLeavesTheOthers(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	first := make(chan error, 1)
 	go func() {
-		_, err := f.Get(ctx, returning(6), options)
+		_, err := f.Get(ctx, abi.NewBlob(returning(6)), options)
 		first <- err
 	}()
 	<-h.enter
@@ -441,7 +441,7 @@ func TestStackExceeded(t *testing.T) {
 	typ := b.Type(nil, []byte{modtest.I32})
 	b.Export("deep", 0, b.Func(typ, nil, 0x10, 0))
 	b.Export("trap", 0, b.Func(typ, nil, 0x00))
-	a, err := f.Get(t.Context(), b.Bytes(), options)
+	a, err := f.Get(t.Context(), abi.NewBlob(b.Bytes()), options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func TestPluginsOfOtherToolchains(t *testing.T) {
 			rights := abi.Rights{Limits: abi.DefaultLimits(), Config: tc.config}
 			out, err := e.Call(t.Context(), wasm.Invocation{
 				Caller: abi.Caller{Agent: "a", Skill: "plugin", Call: "c"}, Profile: abi.ProfileRaw, Export: tc.export, Input: []byte(tc.input), Rights: rights,
-				Source: wasm.Source{Digest: abi.DigestOf(b), Read: func() ([]byte, error) { return b, nil }},
+				Source: wasm.SourceOf(abi.NewBlob(b)),
 			})
 			switch {
 			case tc.fails != "" || tc.file == "fs":
@@ -81,7 +81,7 @@ func TestSoftDenialKeepsARustPluginAlive(t *testing.T) {
 	b := readFile(t, filepath.Join(dir, "wasm", "http.wasm"))
 	out, err := chamber(t).Call(t.Context(), wasm.Invocation{
 		Caller: abi.Caller{Agent: "a", Skill: "plugin", Call: "c"}, Profile: abi.ProfileRaw, Export: "run_test", Rights: abi.Rights{Limits: abi.DefaultLimits()},
-		Source: wasm.Source{Digest: abi.DigestOf(b), Read: func() ([]byte, error) { return b, nil }},
+		Source: wasm.SourceOf(abi.NewBlob(b)),
 	})
 	if _, trapped := errors.AsType[*wasm.TrapError](err); trapped || out == nil {
 		t.Fatalf("error %v", err)

@@ -114,7 +114,7 @@ func load(t *testing.T, e *wasm.Engine, b []byte) *plugin {
 	}
 	return &plugin{
 		engine: e, profile: profile, rights: abi.Rights{Limits: abi.DefaultLimits()},
-		source: wasm.Source{Digest: abi.DigestOf(b), Read: func() ([]byte, error) { return b, nil }},
+		source: wasm.SourceOf(abi.NewBlob(b)),
 	}
 }
 

@@ -50,7 +50,7 @@ func (c *Chamber) Close(ctx context.Context) error {
 func (c *Chamber) call(ctx context.Context, guest []byte, export, input string, rights abi.Rights) (*wasm.Outcome, error) {
 	return c.engine.Call(ctx, wasm.Invocation{
 		Caller:  abi.Caller{Agent: "a", Session: "s", Skill: "probe", Tool: abi.ToolName(export), Call: "c"},
-		Source:  wasm.Source{Digest: abi.DigestOf(guest), Read: func() ([]byte, error) { return guest, nil }},
+		Source:  wasm.SourceOf(abi.NewBlob(guest)),
 		Profile: abi.ProfileRaw, Export: export, Input: []byte(input), Rights: rights,
 	})
 }
@@ -72,7 +72,7 @@ func (c *Chamber) Guests(ctx context.Context) ([]contain.Figure, error) {
 	before, worst := resident(), int64(0)
 	for _, g := range corpus {
 		if g.Want == modtest.Stopped { // the compiler is not what is measured
-			if _, err := c.store.Get(ctx, g.Wasm, wasm.CompileOptions(limits)); err != nil {
+			if _, err := c.store.Get(ctx, abi.NewBlob(g.Wasm), wasm.CompileOptions(limits)); err != nil {
 				return nil, fmt.Errorf("%s: %w", g.Name, err)
 			}
 		}
