@@ -5,7 +5,7 @@ import "slices"
 // controls lists what is removed: one entry for each line of defence that a test of
 // THREAT_MODEL.md claims to guard.
 func controls() []Control {
-	return slices.Concat(chamber(), outward(), inward(), gate(), approvals(), guards(), spending(), provenance(), flow(), registries(), signatures(), artifacts(), blobs(), parts(), advisories(), installs(), packages(), egress(), walls(), servers())
+	return slices.Concat(chamber(), outward(), inward(), gate(), approvals(), guards(), spending(), provenance(), flow(), registries(), signatures(), artifacts(), blobs(), parts(), advisories(), installs(), bundles(), packages(), egress(), walls(), servers())
 }
 
 func chamber() []Control {

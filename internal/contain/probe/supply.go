@@ -256,7 +256,5 @@ func Supply(dir string) ([]contain.Figure, error) {
 	}
 	return []contain.Figure{
 		contain.Share("F changed skills that were not refused", len(accepted), len(cases), strings.Join(accepted, ", ")),
-		contain.Missing("F unsigned, wrongly signed and downgraded bundles", "not built: signatures come with a later release"),
-		contain.Missing("F packages with a known advisory", "not built"),
 	}, nil
 }

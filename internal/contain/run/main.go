@@ -190,6 +190,7 @@ func parts(ctx context.Context, r *contain.Report, dir, source string) (err erro
 		func() ([]contain.Figure, error) { return chamber.Files(ctx, d) },
 		func() ([]contain.Figure, error) { return chamber.Guests(ctx) },
 		func() ([]contain.Figure, error) { return probe.Supply(f) },
+		func() ([]contain.Figure, error) { return probe.Bundles(ctx, f) },
 	} {
 		figures, err := track()
 		if err != nil {
