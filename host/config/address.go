@@ -7,9 +7,6 @@ import (
 	"github.com/glovebox-dev/glovebox/internal/atom"
 )
 
-// maxAddresses bounds a list of addresses.
-const maxAddresses = 1000
-
 // Owner is what the owner of an agent is known by. The zero value: nothing.
 type Owner struct {
 	Identities []Address `yaml:"identities"` // own addresses: what goes there goes to the owner

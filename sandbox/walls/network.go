@@ -57,7 +57,7 @@ func connect(typ int, at string) error {
 	if err != nil {
 		return err
 	}
-	domain, sa := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Port: int(ap.Port())})
+	domain, sa := unix.AF_INET, unix.Sockaddr(nil)
 	if ap.Addr().Is4() {
 		sa = &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}
 	} else {
