@@ -4,7 +4,10 @@ TOOL    := $(GO) tool -modfile=tools/go.mod
 STATE   ?=
 LISTEN  ?= 127.0.0.1:4766
 # SQLite's full-text search carries the memory of agents.
-export GOFLAGS := $(GOFLAGS) -tags=sqlite_fts5
+# make build TAGS=gitleaks adds hints at secrets that nobody stored (ADR 13).
+TAGS    ?=
+comma   := ,
+export GOFLAGS := $(GOFLAGS) -tags=sqlite_fts5$(addprefix $(comma),$(TAGS))
 GOSKILLS := calendar feed json notes webpage
 FUZZTIME ?= 20s
 # Tests see loopback only, where the user may create a network namespace.
@@ -40,6 +43,8 @@ test: skills ## vet and test everything, with loopback as the only network
 	cd examples && $(GO) mod download
 	$(GO) vet ./...
 	$(NETNS) $(GO) test -shuffle=on ./...
+	$(NETNS) $(GO) test -shuffle=on -tags=sqlite_fts5,gitleaks ./internal/leaks
+	$(NETNS) $(GO) test -tags=sqlite_fts5,gitleaks -run '^TestUnknownSecret' ./host
 	cd examples && $(NETNS) $(GO) test -shuffle=on ./...
 
 race: skills ## the same under the race detector

@@ -17,6 +17,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/approval"
 	"github.com/glovebox-dev/glovebox/host/audit"
+	"github.com/glovebox-dev/glovebox/internal/leaks"
 )
 
 var _ admin.Backend = (*Host)(nil)
@@ -49,12 +50,13 @@ func (h *Host) Chat(ctx context.Context, req admin.ChatRequest, emit func(admin.
 	}
 	c := conversation{abi.AgentID(req.Agent), abi.SessionID(req.Session)}
 	span := h.ledger.begin(c)
+	notes := h.hint(ctx, c, req.Message)
 	reply, err := h.handle(ctx, who, c, w, req.Message, emit)
 	rng := span.end()
 	if err != nil {
 		return admin.ChatReply{}, chatProblem(err)
 	}
-	out := admin.ChatReply{Reply: reply.Text, Session: req.Session, Agent: req.Agent, Calls: make([]admin.Call, 0, len(reply.Calls)), Audit: rng}
+	out := admin.ChatReply{Reply: reply.Text, Session: req.Session, Agent: req.Agent, Calls: make([]admin.Call, 0, len(reply.Calls)), Notes: notes, Audit: rng}
 	for _, r := range reply.Calls {
 		out.Calls = append(out.Calls, h.callOf(&r))
 	}
@@ -145,7 +147,7 @@ func (h *Host) Status(ctx context.Context) (admin.Status, error) {
 		Version: h.version, Started: h.started.UTC(), UptimeS: time.Since(h.started).Seconds(), PID: os.Getpid(),
 		Address: h.Address(), State: h.state.Dir(), Config: h.settings.File, Skills: len(w.skills),
 		Pending: h.pending(ctx), Private: []string{}, Confined: "rlimits", Warnings: h.Warnings(),
-		RSSBytes: residentBytes(), Goroutine: runtime.NumGoroutine(),
+		Hints: leaks.Available(), RSSBytes: residentBytes(), Goroutine: runtime.NumGoroutine(),
 	}
 	if h.chamber.Confinement().Bwrap {
 		s.Confined = "bwrap and rlimits"

@@ -25,6 +25,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/provenance"
 	"github.com/glovebox-dev/glovebox/host/wasm"
 	"github.com/glovebox-dev/glovebox/internal/guard"
+	"github.com/glovebox-dev/glovebox/internal/leaks"
 	"github.com/glovebox-dev/glovebox/internal/redact"
 )
 
@@ -68,7 +69,8 @@ type Host struct {
 	chamber   *Chamber
 	audit     *audit.Log
 	ledger    *ledger
-	guard     *guard.Guard // of what leaves
+	guard     *guard.Guard   // of what leaves
+	leaks     *leaks.Scanner // of what persons write
 	approvals *approvals
 	budgets   *budgets
 	memories  *memories
@@ -113,7 +115,8 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 		cfg.rows = memory.Open
 	}
 	secrets := &knownSecrets{}
-	h.log = slog.New(redact.Handler(cfg.Log, secrets.matcher))
+	h.leaks = leaks.New()
+	h.log = slog.New(redact.Handler(leaks.Handler(cfg.Log, h.leaks), secrets.matcher))
 	if h.release, err = cfg.State.Lock(); err != nil {
 		return nil, err
 	}
@@ -124,7 +127,7 @@ func New(ctx context.Context, cfg Config) (_ *Host, err error) {
 	}()
 	h.idle = time.AfterFunc(idleTime, debug.FreeOSMemory)
 	h.surveyor = newSurveyor(cfg, h.log, h.policy)
-	if h.audit, err = audit.Open(ctx, audit.Config{Path: cfg.State.Audit(), KeyPath: cfg.State.Key("audit"), Redactor: secrets, Log: h.log}); err != nil {
+	if h.audit, err = audit.Open(ctx, audit.Config{Path: cfg.State.Audit(), KeyPath: cfg.State.Key("audit"), Redactor: redactor{secrets, h.leaks}, Log: h.log}); err != nil {
 		return nil, err
 	}
 	h.ledger = newLedger(h.audit)

@@ -107,6 +107,9 @@ func (a *app) message(ctx context.Context, c *client, req admin.ChatRequest, lin
 		return reply, err
 	}
 	return reply, a.show(reply, func() {
+		for _, note := range reply.Notes {
+			a.say("note: %s", note)
+		}
 		if reply.Audit.To > 0 {
 			a.say("audit: records %d to %d, session %s", reply.Audit.From, reply.Audit.To, reply.Session)
 		}

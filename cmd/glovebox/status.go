@@ -46,6 +46,11 @@ func (a *app) statusCommand() *cobra.Command {
 				row("private", "%d open: %s", len(s.Private), strings.Join(s.Private, " "))
 				row("audit", "%d records", s.Audit.Records)
 				row("confinement", "%s", s.Confined)
+				hints := "at none of your secrets but those stored; this build has no rules (make build TAGS=gitleaks)"
+				if s.Hints {
+					hints = "at what looks like a secret in messages, by the rules of gitleaks"
+				}
+				row("hints", "%s", hints)
 				row("memory", "%.1f MB", float64(s.RSSBytes)/1e6)
 				for _, w := range s.Warnings {
 					row("warning", "%s", w)

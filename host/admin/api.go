@@ -52,6 +52,7 @@ type ChatReply struct {
 	Session string     `json:"session"`
 	Agent   string     `json:"agent"`
 	Calls   []Call     `json:"calls"`
+	Notes   []string   `json:"notes,omitempty"` // about the message, for whoever wrote it
 	Audit   AuditRange `json:"audit"`
 }
 
@@ -107,7 +108,8 @@ type Status struct {
 	Pending   int       `json:"approvals_pending"`
 	Private   []string  `json:"private_origins"`
 	Audit     AuditHead `json:"audit"`
-	Confined  string    `json:"confinement"` // how the compiler child is confined
+	Confined  string    `json:"confinement"`          // how the compiler child is confined
+	Hints     bool      `json:"unknown_secret_hints"` // this build has rules for secrets that nobody stored
 	Warnings  []string  `json:"warnings"`
 	RSSBytes  int64     `json:"rss_bytes,omitempty"`
 	Goroutine int       `json:"goroutines"`

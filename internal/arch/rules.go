@@ -18,7 +18,7 @@ func Glovebox() Rules {
 			"host/policy": 2, "host/wasm/compile": 2, "host/wasm/kv": 2, "host/memory": 2,
 			"skills/advisory": 2, "skills/signature": 2, "broker/proxy": 2, "broker/relay": 2,
 
-			"internal/guard": 1, "host/policy/gate": 1, "host/budget": 1, "host/audit": 1, "host/config": 1,
+			"internal/guard": 1, "internal/leaks": 1, "host/policy/gate": 1, "host/budget": 1, "host/audit": 1, "host/config": 1,
 			"broker": 1, "sandbox": 1, "sandbox/probe": 1, "sandbox/enter": 2, "host/wasm/module": 1, "skills/sbom": 1, "mcp/source": 1,
 
 			"abi": 0, "abi/guest": 0, "internal/sqlitex": 0, "internal/redact": 0, "internal/canon": 0, "internal/label": 0, "internal/atom": 0, "mcp/reason": 0,
@@ -50,6 +50,8 @@ func Glovebox() Rules {
 			"github.com/theupdateframework":   {"skills/registry", "skills/signature"},
 			"oras.land/oras-go":               {"skills/artifact"},
 			"github.com/CycloneDX":            {"skills/sbom"},
+			"github.com/zricethezav/gitleaks": {"internal/leaks"},
+			"github.com/spf13/viper":          {"internal/leaks"},
 			"github.com/invopop/jsonschema":   nil, // generates the checked-in schemas, in a test
 			"github.com/rogpeppe/go-internal": nil,
 			"unsafe":                          {"abi/guest", "sandbox/lock"},
