@@ -3,8 +3,6 @@ module github.com/glovebox-dev/glovebox
 go 1.26.3
 
 require (
-	github.com/spf13/viper v1.21.0
-	github.com/zricethezav/gitleaks/v8 v8.30.1
 	deps.dev/util/semver v0.0.0-20260529052642-cf1e78d92744
 	github.com/BurntSushi/toml v1.6.0
 	github.com/CycloneDX/cyclonedx-go v0.12.0
@@ -29,8 +27,10 @@ require (
 	github.com/sigstore/sigstore-go v1.3.0
 	github.com/sony/gobreaker/v2 v2.4.0
 	github.com/spf13/cobra v1.10.2
+	github.com/spf13/viper v1.21.0
 	github.com/tetratelabs/wazero v1.12.0
 	github.com/theupdateframework/go-tuf/v2 v2.4.2
+	github.com/zricethezav/gitleaks/v8 v8.30.1
 	go.uber.org/goleak v1.3.0
 	go.yaml.in/yaml/v3 v3.0.6
 	golang.org/x/mod v0.43.0

@@ -292,7 +292,7 @@ func TestPlaceholderOfAnotherBox(t *testing.T) {
 	if status, text := b.ask(api, ask); status != 403 || !strings.Contains(text, "secret/not-granted") {
 		t.Errorf("the other's: %d %s", status, text)
 	}
-	if e := w.last(); e.Box != "box-2" || e.Problem == nil || e.Dialled.IsValid() {
+	if e := w.eventually(func(e broker.Event) bool { return e.Box == "box-2" }); e.Problem == nil || e.Dialled.IsValid() {
 		t.Errorf("recorded %+v", e)
 	}
 	c := a.raw("")

@@ -24,8 +24,8 @@ var doors = map[Sink][]struct{ file, text string }{
 	Question:  {{"host/guarded.go", "d.pass(ctx, guard.Question,"}},
 	Memory:    {{"host/memory/memory.go", "g == nil || g.Find(w.Text) != \"\""}},
 	Card:      {{"host/host.go", "secrets.Redact)"}, {"host/approval/card.go", "clean := s.cfg.Redact"}},
-	Log:       {{"host/host.go", "redact.Handler(cfg.Log, secrets.matcher)"}},
-	Audit:     {{"host/host.go", "Redactor: secrets"}},
+	Log:       {{"host/host.go", "redact.Handler(leaks.Handler(cfg.Log, h.leaks), secrets.matcher)"}},
+	Audit:     {{"host/host.go", "Redactor: redactor{secrets, h.leaks}"}},
 	API:       {{"host/host.go", "Redact: h.guard.RedactJSON"}, {"host/admin/encode.go", "s.redact(doc)"}, {"host/admin/server.go", "e.JSONSerializer = serializer{s}"}},
 }
 
