@@ -175,7 +175,7 @@ func (x *exchange) unlock(ctx context.Context, ev *Event) *abi.Problem {
 			return x.failed(ctx, err, ev)
 		}
 		ev.Detail = err.Error()
-		return &abi.Problem{Code: abi.CodeInternal, Capability: capSecrets, Message: "the stored secrets cannot be read, so nothing is sent", Hint: "glovebox doctor"}
+		return &abi.Problem{Code: abi.CodeInternal, Capability: capSecrets, Message: "the stored secrets cannot be read, so nothing is sent", Hint: "glovebox secret list"}
 	}
 	x.set = set
 	return nil

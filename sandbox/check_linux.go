@@ -21,7 +21,7 @@ import (
 	"github.com/glovebox-dev/glovebox/sandbox/walls"
 )
 
-const fixReport = "run `glovebox doctor` on this machine and compare with docs/sandbox.md"
+const fixReport = "install or update bubblewrap (apt-get install -y bubblewrap), and compare with docs/sandbox.md"
 
 // newBoxer looks for bubblewrap at paths; landlock is the version to rely on.
 func newBoxer(ctx context.Context, paths []string, landlock int) *Boxer {

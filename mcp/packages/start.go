@@ -81,7 +81,7 @@ func (s *Store) Judge(ctx context.Context, pin abi.Digest) ([]advisory.Finding, 
 // files, the server is ended at once.
 func (s *Store) Start(ctx context.Context, x Boxer, pin abi.Digest, args []string, b sandbox.Box) (*sandbox.Process, error) {
 	if boxer, ok := x.(*sandbox.Boxer); x == nil || ok && boxer == nil {
-		return nil, refuse(reason.NoSandbox, "glovebox doctor", "an MCP server runs in a box only, and there is no sandbox here")
+		return nil, refuse(reason.NoSandbox, "apt-get install -y bubblewrap", "an MCP server runs in a box only, and there is no sandbox here")
 	}
 	l, err := s.Verify(ctx, pin)
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *Store) Start(ctx context.Context, x Boxer, pin abi.Digest, args []strin
 	b.Mounts = slices.Concat([]sandbox.Mount{l.Mount}, b.Mounts)
 	p, err := x.Start(ctx, b)
 	if errors.Is(err, sandbox.ErrNoSandbox) {
-		return nil, &reason.Refusal{Reason: reason.NoSandbox, What: "the MCP server is not started", Fix: "glovebox doctor", Err: err}
+		return nil, &reason.Refusal{Reason: reason.NoSandbox, What: "the MCP server is not started", Fix: "apt-get install -y bubblewrap", Err: err}
 	}
 	if err != nil {
 		return nil, err

@@ -105,7 +105,7 @@ func TestModuleWithoutADigestIsRefused(t *testing.T) {
 	}
 }
 
-func TestSizeIsLimitedBeforeHashing(t *testing.T) {
+func TestSizeIsLimited(t *testing.T) {
 	t.Parallel()
 	f := open(t, nil)
 	var r *module.Refusal

@@ -53,17 +53,19 @@ func main() {
 			_, err = f.WriteString(".")
 			time.Sleep(5 * time.Millisecond)
 		}
-	case "eat": // memory, in many processes
+	case "eat": // memory, in many processes, until no more than two are left
 		for range 6 {
 			_, _ = start("bite")
 		}
-		time.Sleep(time.Hour)
+		for left := 6; left > 2; left-- {
+			_, _ = syscall.Wait4(-1, nil, 0, nil)
+		}
+		fmt.Println("two are left")
 	case "bite":
 		b := make([]byte, 40<<20)
 		for i := range b {
 			b[i] = 1
 		}
-		fmt.Println("ate")
 		time.Sleep(time.Hour)
 		fmt.Println(len(b))
 	case "read":
