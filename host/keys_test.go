@@ -13,6 +13,7 @@ import (
 	"github.com/glovebox-dev/glovebox/host/admin"
 	"github.com/glovebox-dev/glovebox/host/agent"
 	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/internal/testenv"
 )
 
 // parse applies the text of a configuration file to a test's configuration, as if
@@ -48,7 +49,7 @@ func TestEachKeyChangesBehaviour(t *testing.T) {
 		"listen": func(t *testing.T) {
 			f := with(t, "listen: \"[::1]:0\"\n")
 			if err := f.Start(t.Context(), string(f.settings.Listen)); err != nil {
-				t.Skipf("no IPv6 loopback here: %v", err)
+				testenv.Need(t, "ipv6", func() error { return err })
 			}
 			if !strings.HasPrefix(f.Address(), "http://[::1]:") {
 				t.Errorf("listens on %s", f.Address())

@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/glovebox-dev/glovebox/internal/testenv"
 	"github.com/glovebox-dev/glovebox/sandbox"
 )
 
@@ -243,8 +244,8 @@ func TestConfined(t *testing.T) {
 			})
 			t.Run("private files of the daemon cannot be read", func(t *testing.T) {
 				t.Parallel()
-				if os.Geteuid() != 0 && how == sandbox.ConfinedRlimits {
-					t.Skip("without root and without bubblewrap the child is the same user")
+				if how == sandbox.ConfinedRlimits {
+					testenv.Need(t, "root", testenv.Root) // or the child is the same user
 				}
 				secret := filepath.Join(t.TempDir(), "key")
 				if err := os.WriteFile(secret, []byte("x"), 0o600); err != nil {
@@ -260,10 +261,8 @@ func TestConfined(t *testing.T) {
 
 func TestBwrapHasNoNetworkAndNoOtherProcesses(t *testing.T) {
 	t.Parallel()
-	s, ok := ways(t)[sandbox.ConfinedBwrap]
-	if !ok {
-		t.Skip("needs bwrap")
-	}
+	testenv.Need(t, "bwrap", testenv.Bwrap)
+	s := ways(t)[sandbox.ConfinedBwrap]
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/testenv"
 )
 
 func state(t *testing.T) *State {
@@ -106,9 +107,7 @@ func TestWideModesAreRefusedWithTheCommandThatMendsThem(t *testing.T) {
 
 func TestStateOfAnotherUserIsRefused(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can give a folder away")
-	}
+	testenv.Need(t, "root", testenv.Root) // or a folder cannot be given away
 	for _, name := range []string{"", "keys", "token"} {
 		s := state(t)
 		if _, _, err := s.Token(); err != nil {

@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"os"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/abi/abitest"
+	"github.com/glovebox-dev/glovebox/internal/testenv"
 )
 
 // late is how long after its limit a stopped call may come back on a loaded machine.
@@ -126,24 +125,11 @@ func TestRSSAfterHostileGuests(t *testing.T) {
 		debug.FreeOSMemory()
 	}
 	run() // loads the module and warms pools up
-	before := rss(t)
+	before := testenv.Resident(t)
 	run()
-	if grown := rss(t) - before; grown > 10*abi.MiB {
+	if grown := testenv.Resident(t) - before; grown > 10*abi.MiB {
 		t.Errorf("the process grew by %d KiB", grown>>10)
 	}
-}
-
-func rss(t *testing.T) int64 {
-	t.Helper()
-	b, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Skip("needs /proc")
-	}
-	pages, err := strconv.ParseInt(strings.Fields(string(b))[1], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pages * int64(os.Getpagesize())
 }
 
 // TestMemoryOfOneAgentAndOfAll: the instances that are alive at once share bounds.

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,15 +23,10 @@ import (
 // sdkModule reads a module that go-sdk carries in its own source.
 func sdkModule(t testing.TB, name string) []byte {
 	t.Helper()
-	var b []byte
-	testenv.Need(t, "module-cache", func() error {
-		dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/extism/go-sdk").Output()
-		if err != nil {
-			return err
-		}
-		b, err = os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "wasm", name+".wasm"))
-		return err
-	})
+	b, err := os.ReadFile(filepath.Join(testenv.ModuleDir(t, "github.com/extism/go-sdk"), "wasm", name+".wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	return b
 }
 

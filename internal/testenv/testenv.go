@@ -36,6 +36,42 @@ func Program(name string) func() error {
 	}
 }
 
+// Root is the probe for the rights of root.
+func Root() error {
+	if os.Geteuid() != 0 {
+		return errors.New("this is not root")
+	}
+	return nil
+}
+
+// Resident returns the resident memory of this process in bytes.
+func Resident(t testing.TB) int64 {
+	t.Helper()
+	var pages int64
+	Need(t, "proc", func() error {
+		b, err := os.ReadFile("/proc/self/statm")
+		if err == nil {
+			_, err = fmt.Sscanf(string(b), "%d %d", new(int64), &pages)
+		}
+		return err
+	})
+	return pages * int64(os.Getpagesize())
+}
+
+// ModuleDir returns where the source of a Go module that this one requires lies.
+func ModuleDir(t testing.TB, path string) string {
+	t.Helper()
+	var dir string
+	Need(t, "module-cache", func() error {
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", path).Output()
+		if dir = strings.TrimSpace(string(out)); err == nil && dir == "" {
+			err = fmt.Errorf("the source of %s is not at hand", path)
+		}
+		return err
+	})
+	return dir
+}
+
 // Bwrap is the probe for a working bubblewrap with user namespaces: it runs
 // something inside, since a binary that is present may still be refused.
 func Bwrap() error {

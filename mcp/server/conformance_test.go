@@ -29,12 +29,7 @@ func suiteDir() (string, error) {
 // everything-server, behind our handler.
 func fixtures(t *testing.T) string {
 	t.Helper()
-	list := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/modelcontextprotocol/go-sdk")
-	sdk, err := list.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(sdk)), "conformance/everything-server/main.go"))
+	text, err := os.ReadFile(filepath.Join(testenv.ModuleDir(t, "github.com/modelcontextprotocol/go-sdk"), "conformance/everything-server/main.go"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 
 	"golang.org/x/net/bpf"
 
+	"github.com/glovebox-dev/glovebox/internal/testenv"
 	"github.com/glovebox-dev/glovebox/sandbox/filter"
 )
 
@@ -222,13 +222,10 @@ func TestCompilerIsAnAllowList(t *testing.T) {
 // from the kernel's headers.
 func TestNumbers(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command("go", "list", "-f", "{{.Dir}}", "golang.org/x/sys/unix").Output()
-	if err != nil {
-		t.Skipf("the source of x/sys is not at hand: %v", err)
-	}
+	dir := filepath.Join(testenv.ModuleDir(t, "golang.org/x/sys"), "unix")
 	line := regexp.MustCompile(`(?m)^\s*SYS_(\w+)\s*=\s*(\d+)`)
 	each(t, func(t *testing.T, a filter.Arch, _ uint32) {
-		b, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "zsysnum_linux_"+a.Name+".go"))
+		b, err := os.ReadFile(filepath.Join(dir, "zsysnum_linux_"+a.Name+".go"))
 		if err != nil {
 			t.Fatal(err)
 		}

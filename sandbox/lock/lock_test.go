@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/glovebox-dev/glovebox/internal/testenv"
 	"github.com/glovebox-dev/glovebox/sandbox/lock"
 )
 
@@ -106,9 +107,12 @@ func TestFilterHoldsOnEveryThread(t *testing.T) {
 
 func TestLandlockLeavesWhatIsNamed(t *testing.T) {
 	t.Parallel()
-	if lock.ABI() < 3 {
-		t.Skip("the kernel has no Landlock that counts truncation")
-	}
+	testenv.Need(t, "landlock", func() error {
+		if abi := lock.ABI(); abi < 3 {
+			return fmt.Errorf("version %d does not count truncation", abi)
+		}
+		return nil
+	})
 	dir := t.TempDir()
 	for _, sub := range []string{"read", "write", "closed"} {
 		if err := errors.Join(os.Mkdir(filepath.Join(dir, sub), 0o700), os.WriteFile(filepath.Join(dir, sub, "a"), []byte("x"), 0o700)); err != nil {

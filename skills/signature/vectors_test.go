@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -89,15 +88,10 @@ func TestKeylessVectors(t *testing.T) {
 // sigstoreFile reads a file out of the source of sigstore-go.
 func sigstoreFile(t testing.TB, name string) []byte {
 	t.Helper()
-	var b []byte
-	testenv.Need(t, "module-cache", func() error {
-		dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/sigstore/sigstore-go").Output()
-		if err != nil {
-			return err
-		}
-		b, err = os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), filepath.FromSlash(name)))
-		return err
-	})
+	b, err := os.ReadFile(filepath.Join(testenv.ModuleDir(t, "github.com/sigstore/sigstore-go"), filepath.FromSlash(name)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	return b
 }
 

@@ -6,24 +6,19 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/wasm/compile"
+	"github.com/glovebox-dev/glovebox/internal/testenv"
 )
 
 // Every plugin that real authors sent compiles and loads.
 func TestRealPluginsCompile(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/extism/go-sdk").Output()
-	if err != nil {
-		t.Skipf("needs the source of the Extism SDK: %v", err)
-	}
-	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "wasm", "*.wasm"))
+	files, err := filepath.Glob(filepath.Join(testenv.ModuleDir(t, "github.com/extism/go-sdk"), "wasm", "*.wasm"))
 	if err != nil || len(files) == 0 {
 		t.Fatal("no plugin was found", err)
 	}

@@ -2,9 +2,6 @@ package interop_test
 
 import (
 	"errors"
-	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,11 +15,7 @@ import (
 // Haskell, C and by hand for the Extism SDK, and that come with its Go module.
 func TestPluginsOfOtherToolchains(t *testing.T) {
 	t.Parallel()
-	dir := ""
-	testenv.Need(t, "module-cache", func() (err error) {
-		dir, err = moduleDir("github.com/extism/go-sdk")
-		return err
-	})
+	dir := testenv.ModuleDir(t, "github.com/extism/go-sdk")
 	e := chamber(t)
 	for _, tc := range []struct {
 		name, file, export, input string
@@ -73,11 +66,7 @@ func TestPluginsOfOtherToolchains(t *testing.T) {
 // and asks for a fixed address.
 func TestSoftDenialKeepsARustPluginAlive(t *testing.T) {
 	t.Parallel()
-	dir := ""
-	testenv.Need(t, "module-cache", func() (err error) {
-		dir, err = moduleDir("github.com/extism/go-sdk")
-		return err
-	})
+	dir := testenv.ModuleDir(t, "github.com/extism/go-sdk")
 	b := readFile(t, filepath.Join(dir, "wasm", "http.wasm"))
 	out, err := chamber(t).Call(t.Context(), wasm.Invocation{
 		Caller: abi.Caller{Agent: "a", Skill: "plugin", Call: "c"}, Profile: abi.ProfileRaw, Export: "run_test", Rights: abi.Rights{Limits: abi.DefaultLimits()},
@@ -89,16 +78,4 @@ func TestSoftDenialKeepsARustPluginAlive(t *testing.T) {
 	if len(out.Denials) != 1 || out.Denials[0].Code != abi.CodeDenied {
 		t.Errorf("denials %+v", out.Denials)
 	}
-}
-
-func moduleDir(path string) (string, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", path).Output()
-	if err != nil {
-		return "", fmt.Errorf("find %s: %w", path, err)
-	}
-	dir := strings.TrimSpace(string(out))
-	if _, err := os.Stat(filepath.Join(dir, "wasm")); err != nil {
-		return "", fmt.Errorf("%s is not in the module cache: %w", path, err)
-	}
-	return dir, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
 	"github.com/glovebox-dev/glovebox/host/wasm/module/modtest"
+	"github.com/glovebox-dev/glovebox/internal/testenv"
 )
 
 // FuzzScan feeds arbitrary bytes. Scan must not panic nor allocate beyond what it
@@ -23,7 +24,7 @@ func FuzzScan(f *testing.F) {
 		}
 	}
 	f.Add(countdown(nil))
-	plugins := filepath.Join(moduleDir(f, "github.com/extism/go-sdk"), "wasm")
+	plugins := filepath.Join(testenv.ModuleDir(f, "github.com/extism/go-sdk"), "wasm")
 	for _, name := range []string{"alloc.wasm", "hello.wasm", "fail.wasm"} {
 		b, err := os.ReadFile(filepath.Join(plugins, name))
 		if err != nil {

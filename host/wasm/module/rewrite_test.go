@@ -12,6 +12,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
 	"github.com/glovebox-dev/glovebox/host/wasm/module/modtest"
+	"github.com/glovebox-dev/glovebox/internal/testenv"
 )
 
 var limits = module.RewriteLimits{TableMax: 65_536, MemoryPages: 1024, Stack: 1_000}
@@ -270,7 +271,7 @@ func TestRealPluginsRewrite(t *testing.T) {
 	t.Parallel()
 	r := wazero.NewRuntimeWithConfig(t.Context(), interpreter())
 	defer r.Close(context.Background())
-	binaries(t, filepath.Join(moduleDir(t, "github.com/extism/go-sdk"), "wasm"), func(name string, b []byte) {
+	binaries(t, filepath.Join(testenv.ModuleDir(t, "github.com/extism/go-sdk"), "wasm"), func(name string, b []byte) {
 		out, err := module.Rewrite(b, limits)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -292,7 +293,7 @@ func TestRealPluginsRewrite(t *testing.T) {
 }
 
 func BenchmarkScan(b *testing.B) {
-	binaries(b, filepath.Join(moduleDir(b, "github.com/extism/go-sdk"), "wasm"), func(name string, wasm []byte) {
+	binaries(b, filepath.Join(testenv.ModuleDir(b, "github.com/extism/go-sdk"), "wasm"), func(name string, wasm []byte) {
 		if name != "fs_std.wasm" && name != "alloc.wasm" {
 			return
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -12,18 +11,8 @@ import (
 
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
 	"github.com/glovebox-dev/glovebox/host/wasm/module/modtest"
+	"github.com/glovebox-dev/glovebox/internal/testenv"
 )
-
-// moduleDir returns where the Go module path lies, or skips.
-func moduleDir(t testing.TB, path string) string {
-	t.Helper()
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", path).Output()
-	dir := strings.TrimSpace(string(out))
-	if err != nil || dir == "" {
-		t.Skipf("needs the source of %s: %v", path, err)
-	}
-	return dir
-}
 
 // binaries calls f with every .wasm file below dir.
 func binaries(t testing.TB, dir string, f func(name string, b []byte)) {
@@ -331,7 +320,7 @@ func TestFeaturesAreRefusedByName(t *testing.T) {
 // Every prefix of a module is refused or is a module, and none makes Scan panic.
 func TestTruncatedModules(t *testing.T) {
 	t.Parallel()
-	b, err := os.ReadFile(filepath.Join(moduleDir(t, "github.com/extism/go-sdk"), "wasm", "alloc.wasm"))
+	b, err := os.ReadFile(filepath.Join(testenv.ModuleDir(t, "github.com/extism/go-sdk"), "wasm", "alloc.wasm"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +334,7 @@ func TestTruncatedModules(t *testing.T) {
 // The plugins of the Extism SDK are what real authors send.
 func TestRealPluginsScan(t *testing.T) {
 	t.Parallel()
-	binaries(t, filepath.Join(moduleDir(t, "github.com/extism/go-sdk"), "wasm"), func(name string, b []byte) {
+	binaries(t, filepath.Join(testenv.ModuleDir(t, "github.com/extism/go-sdk"), "wasm"), func(name string, b []byte) {
 		r, err := module.Scan(b, module.DefaultLimits())
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

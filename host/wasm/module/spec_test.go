@@ -15,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
+	"github.com/glovebox-dev/glovebox/internal/testenv"
 )
 
 // limitsForSpec are far above what the specification's tests use.
@@ -27,7 +28,7 @@ var expectedRefusals = []string{"is a table and no host offers one", "is a memor
 	"unknown instruction 0xfc 0x80"}
 
 func spectests(t testing.TB) string {
-	return filepath.Join(moduleDir(t, "github.com/tetratelabs/wazero"), "internal", "integration_test", "spectest")
+	return filepath.Join(testenv.ModuleDir(t, "github.com/tetratelabs/wazero"), "internal", "integration_test", "spectest")
 }
 
 // versions are the directories of the specification's tests; the second holds
