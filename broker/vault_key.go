@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 
 	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/durable"
 )
 
 // keySize is the length of the vault's key and of its file, in bytes.
@@ -123,18 +124,10 @@ func makeKey(path string) (*key, error) {
 		return nil, err
 	}
 	_, err = f.Write(k.b)
-	if err = errors.Join(err, f.Sync(), f.Close(), syncDir(path)); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close(), durable.SyncDir(filepath.Dir(path))); err != nil {
 		return nil, errors.Join(err, os.Remove(path))
 	}
 	return k, nil
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // firstKey returns the key for a vault that nothing was sealed in: the file's, if
@@ -183,7 +176,7 @@ func settleKey(path, id string) (*key, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return k, nil
 	case err == nil && bytes.Equal(next.b, k.b):
-		err = errors.Join(os.Rename(path+nextKey, path), syncDir(path))
+		err = errors.Join(os.Rename(path+nextKey, path), durable.SyncDir(filepath.Dir(path)))
 	default: // never committed
 		err = os.Remove(path + nextKey)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/wasm/module"
+	"github.com/glovebox-dev/glovebox/internal/durable"
 	"github.com/glovebox-dev/glovebox/skills/sbom"
 )
 
@@ -75,7 +75,7 @@ func Build(ctx context.Context, dir string, o BuildOptions, l Lister, t Toolchai
 	if err != nil {
 		return nil, fmt.Errorf("%s does not fit the module: %w", filepath.Join(src.Dir, SourceFile), err)
 	}
-	if err := errors.Join(writeFile(src.Dir, SBOMFile, parts), writeFile(src.Dir, ManifestFile, text)); err != nil {
+	if err := errors.Join(durable.ReplaceBytes(filepath.Join(src.Dir, SBOMFile), 0o644, parts), durable.ReplaceBytes(filepath.Join(src.Dir, ManifestFile), 0o644, text)); err != nil {
 		return nil, fmt.Errorf("skill %q: write the manifest: %w", src.Manifest.Name, err)
 	}
 	if built.Packages, err = sbom.Parse(parts); err != nil {
@@ -196,29 +196,6 @@ func bundleFiles(dir string) ([]abi.File, error) {
 		return nil
 	})
 	return files, err
-}
-
-// writeFile puts a file in place in one step: a reader sees the old or the new one.
-func writeFile(dir, name string, data []byte) error {
-	f, err := os.CreateTemp(dir, "."+name+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, name))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }
 
 // warnings tells what an author should know about a manifest that is in order.

@@ -12,8 +12,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
+
+	"github.com/glovebox-dev/glovebox/internal/durable"
 )
 
 // keyFile is the key file's JSON. Seeds of retired keys are deleted, their public
@@ -113,33 +114,10 @@ func (k *keyFile) save(path string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrKey, err)
 	}
-	if err := writeFile(path, data); err != nil {
+	if err := durable.ReplaceBytes(path, 0o600, data); err != nil {
 		return fmt.Errorf("%w: %w", ErrKey, err)
 	}
 	return nil
-}
-
-// writeFile replaces path (mode 0600) so that a crash leaves the old or the new.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".audit-*") // made with mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // fails after the rename
-	if _, err := f.Write(data); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func (k *keyFile) mac(args []byte) string {

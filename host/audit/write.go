@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/glovebox-dev/glovebox/internal/durable"
 )
 
 // write is the log's one writer: it ends when Close was called.
@@ -164,5 +166,5 @@ func (l *Log) sign(ctx context.Context, keys *keyFile, at position) error {
 	if _, err := l.db.Write.ExecContext(ctx, `INSERT INTO checkpoint (seq, body) VALUES (?, ?)`, at.seq, body); err != nil {
 		return err
 	}
-	return writeFile(l.cfg.Anchor, body)
+	return durable.ReplaceBytes(l.cfg.Anchor, 0o600, body)
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/glovebox-dev/glovebox/internal/durable"
 )
 
 // ErrLocked is returned when another daemon uses the state folder.
@@ -244,29 +246,4 @@ func readToken(file, prefix string) (token string, created bool, err error) {
 
 // WriteFile replaces the file at path as one step, mode 0600, and makes it durable:
 // a reader sees the old or the new content, never half of one.
-func WriteFile(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	tmp := f.Name()
-	defer func() { _ = os.Remove(tmp) }() // fails after the rename, as it should
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+func WriteFile(path string, data []byte) error { return durable.ReplaceBytes(path, 0o600, data) }

@@ -21,7 +21,7 @@ func Glovebox() Rules {
 			"internal/guard": 1, "internal/leaks": 1, "host/policy/gate": 1, "host/budget": 1, "host/audit": 1, "host/config": 1,
 			"broker": 1, "sandbox": 1, "sandbox/probe": 1, "sandbox/enter": 2, "host/wasm/module": 1, "skills/sbom": 1, "mcp/source": 1,
 
-			"abi": 0, "abi/guest": 0, "internal/sqlitex": 0, "internal/redact": 0, "internal/canon": 0, "internal/label": 0, "internal/atom": 0, "mcp/reason": 0,
+			"abi": 0, "abi/guest": 0, "internal/sqlitex": 0, "internal/durable": 0, "internal/redact": 0, "internal/canon": 0, "internal/label": 0, "internal/atom": 0, "mcp/reason": 0,
 			"sandbox/filter": 0, "sandbox/lock": 0, "sandbox/walls": 0,
 
 			// Programs that measure the tree.

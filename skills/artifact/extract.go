@@ -7,6 +7,8 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+
+	"github.com/glovebox-dev/glovebox/internal/durable"
 )
 
 // Extract writes the files of the skill into the new folder dir, the signature beside
@@ -42,7 +44,7 @@ func (a *Artifact) extract(dir string, signature []byte) error {
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(temp))
 	}
-	return syncDir(filepath.Dir(dir))
+	return durable.SyncDir(filepath.Dir(dir))
 }
 
 // fill writes files below dir, and nowhere else, until they are on the disk.
@@ -68,7 +70,7 @@ func fill(dir string, list []Blob) (err error) {
 		}
 	}
 	for d := range dirs {
-		if err := syncDir(filepath.Join(dir, filepath.FromSlash(d))); err != nil {
+		if err := durable.SyncDir(filepath.Join(dir, filepath.FromSlash(d))); err != nil {
 			return err
 		}
 	}

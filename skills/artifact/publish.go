@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 
-	"github.com/glovebox-dev/glovebox/abi"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/glovebox-dev/glovebox/abi"
+	"github.com/glovebox-dev/glovebox/internal/durable"
 )
 
 // Publish puts the artifact and its signatures where to says and returns the reference
@@ -52,38 +55,7 @@ func taken(r Ref, by abi.Digest) error {
 
 // WriteFile writes the single file in one step: a reader sees the old one or the new.
 func WriteFile(name string, a *Artifact, bundles ...[]byte) error {
-	return replace(name, func(f *os.File) error { return WriteTar(f, a, bundles...) })
-}
-
-// replace writes a file beside its place, and puts it there when it is whole.
-func replace(name string, write func(*os.File) error) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return err
-	}
-	err = write(f)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return syncDir(filepath.Dir(name))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Replace(name, 0o644, func(w io.Writer) error { return WriteTar(w, a, bundles...) })
 }
 
 // publishFolder adds to the OCI layout in a folder: the blobs first, the index that
@@ -107,7 +79,7 @@ func publishFolder(to Ref, a *Artifact, bundles [][]byte, o Options) (err error)
 	}
 	content[ocispec.ImageLayoutFile] = []byte(layoutText)
 	for name, data := range content {
-		if err := replace(filepath.Join(to.Place, filepath.FromSlash(name)), writes(data)); err != nil {
+		if err := durable.ReplaceBytes(filepath.Join(to.Place, filepath.FromSlash(name)), 0o644, data); err != nil {
 			return err
 		}
 	}
@@ -115,14 +87,7 @@ func publishFolder(to Ref, a *Artifact, bundles [][]byte, o Options) (err error)
 	if err != nil {
 		return err
 	}
-	return replace(filepath.Join(to.Place, ocispec.ImageIndexFile), writes(index))
-}
-
-func writes(data []byte) func(*os.File) error {
-	return func(f *os.File) error {
-		_, err := f.Write(data)
-		return err
-	}
+	return durable.ReplaceBytes(filepath.Join(to.Place, ocispec.ImageIndexFile), 0o644, index)
 }
 
 // merged returns the index of the folder with the entries in it.

@@ -9,11 +9,13 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/mod/semver"
+
 	"github.com/glovebox-dev/glovebox/abi"
 	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/internal/durable"
 	"github.com/glovebox-dev/glovebox/skills"
 	"github.com/glovebox-dev/glovebox/skills/artifact"
-	"golang.org/x/mod/semver"
 )
 
 // Store keeps installed skills. Several processes may use one.
@@ -174,7 +176,7 @@ func (s *Store) place(staged, dir string) error {
 	if err := os.Rename(staged, dir); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
+	return durable.SyncDir(filepath.Dir(dir))
 }
 
 // write replaces the lock file and finishes the change.
@@ -319,7 +321,7 @@ func (s *Store) finish(lock *Lock) error {
 		}
 	}
 	if len(left) > 0 {
-		return syncDir(s.grants)
+		return durable.SyncDir(s.grants)
 	}
 	return nil
 }
@@ -371,12 +373,4 @@ func (s *Store) clean(lock *Lock) error {
 		}
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

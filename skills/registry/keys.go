@@ -14,9 +14,11 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/glovebox-dev/glovebox/host/config"
 	"github.com/secure-systems-lab/go-securesystemslib/cjson"
 	"github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"github.com/glovebox-dev/glovebox/host/config"
+	"github.com/glovebox-dev/glovebox/internal/durable"
 )
 
 // keyring holds private keys by the ID that TUF gives them. A key that stays in a
@@ -172,27 +174,10 @@ func sign[T metadata.Roles](keys keyring, ids []string, m *metadata.Metadata[T])
 	return added, nil
 }
 
-// writePublic replaces a file that everybody may read as one step and makes it durable.
+// writePublic replaces a file that everybody may read, with the folders above it.
 func writePublic(file string, data []byte) error {
-	dir := filepath.Dir(file)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".new.*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // fails after the rename, as it should
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", file, err)
-	}
-	if err := os.Rename(f.Name(), file); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.ReplaceBytes(file, 0o644, data)
 }
