@@ -149,7 +149,7 @@ func (a *app) showWhy(v whyView) {
 		fmt.Fprintf(a.out, "refused   %s\n", oneLine(v.Refused))
 		return
 	}
-	fmt.Fprintf(a.out, "signed by %s: %s, %s\n", v.Admission.Publisher, v.Admission.Signer, signedWhen(v.Admission.Signed))
+	fmt.Fprintf(a.out, "signed by %s: %s, %s\n", v.Admission.Publisher, oneLine(v.Admission.Signer.String()), signedWhen(v.Admission.Signed))
 	a.showContents(v.Admission)
 	fmt.Fprintf(a.out, "grant     %s\n", v.Grant)
 	for _, r := range v.Rights {

@@ -92,7 +92,7 @@ func (a *app) verify(b *skills.Bundle, t trusting) error {
 		if s.Issuer != "" {
 			by = s.Signer + ", vouched for by " + s.Issuer
 		}
-		fmt.Fprintf(a.out, "%s %s is signed by %s (%s), %s; class %s\n", b.Name(), b.Manifest.Manifest.Version, s.Publisher, by, when, s.Class)
+		fmt.Fprintf(a.out, "%s %s is signed by %s (%s), %s; class %s\n", b.Name(), b.Manifest.Manifest.Version, s.Publisher, oneLine(by), when, s.Class)
 	})
 }
 

@@ -69,6 +69,7 @@ func installs() []Control {
 		{"a lock file names folders of the store", lock, "if _, err := abi.ParseDigest(string(d)); d != \"\" && err != nil {", "if _, err := abi.ParseDigest(string(d)); d == \"x\" && err != nil {", pkg + "TestLockFilesAreRefused"},
 		{"a grant names its publisher", "abi/effective.go", "case g.Publisher != nil && !g.Publisher.admits(proof.Signer):", "case false:", "abi.TestPublisherOfAGrant"},
 		{"an installed skill runs from the command line only if it would load", "cmd/glovebox/skill_run.go", "if t.named {", "if false && t.named {", "cmd/glovebox.TestStories"},
+		{"an identity does not paint the terminal", "cmd/glovebox/skill_store.go", "oneLine(v.Admission.Signer.String())", "v.Admission.Signer", "cmd/glovebox.TestIdentityDoesNotPaintTheTerminal"},
 		{"an empty publisher is nobody", "abi/grant_check.go", "p == Publisher(s) && p.Check() == nil", "p == Publisher(s)", "abi.TestPublisherOfAGrant"},
 	}
 }
